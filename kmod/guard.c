@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Publishing: from a new policy or mode to every vCPU's hardware bitmap.
+ *
+ * Two things are published. The policy with its generation and mode is one immutable object
+ * behind an RCU pointer; a decision copies what it needs from it. The live intercept map is a
+ * static object, so that the trampolines need no pointer and no lifetime rule to test a bit of
+ * it. It is changed word by word, in an order that makes every moment safe: first the bits that
+ * the new policy guards are added, then the pointer changes, then the bits that it does not
+ * guard are taken away. A bit too many only makes an access ask for a decision, and the decision
+ * is always that of one whole policy.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/cache.h>
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/sysfs.h>
+
+#include "guard.h"
+#include "kvm/vm.h"
+
+static const char initial_policy[] = "default allow allow\n";
+
+static const char *const mode_names[] = {
+	[MG_MODE_OFF] = "off",
+	[MG_MODE_AUDIT] = "audit",
+	[MG_MODE_ENFORCE] = "enforce",
+};
+
+/**
+ * struct published - what is in force, immutable
+ * @policy:     the policy; may be shared with the object before or after this one
+ * @generation: counts the policies published
+ * @mode:       the mode
+ */
+struct published {
+	struct mg_policy *policy;
+	u64 generation;
+	enum mg_mode mode;
+};
+
+struct mg_intercept_map mg_live ____cacheline_aligned;
+
+/* Held by whoever publishes; protects last_error too. */
+static DEFINE_MUTEX(publish_lock);
+static struct published __rcu *in_force;
+static struct mg_policy_error last_error;
+
+static struct published *in_force_locked(void)
+{
+	return rcu_dereference_protected(in_force, lockdep_is_held(&publish_lock));
+}
+
+/* Set the bits of @map in the live one, or those and no others. NULL is an empty map. */
+static void change_live_map(const struct mg_intercept_map *map, bool add_only)
+{
+	unsigned int dir, i;
+
+	for (dir = 0; dir < MG_NR_DIRS; dir++) {
+		for (i = 0; i < MG_MAP_WORDS; i++) {
+			unsigned long bits = map ? map->bits[dir][i] : 0;
+
+			if (add_only)
+				bits |= mg_live.bits[dir][i];
+			if (bits != mg_live.bits[dir][i])
+				WRITE_ONCE(mg_live.bits[dir][i], bits);
+		}
+		if (!add_only || (map && map->outside[dir]))
+			WRITE_ONCE(mg_live.outside[dir], map && map->outside[dir]);
+	}
+}
+
+/* Put @new in force everywhere and free what it replaces. */
+static void publish(struct published *new)
+{
+	struct published *old = in_force_locked();
+	const struct mg_intercept_map *map =
+		new->mode == MG_MODE_OFF ? NULL : mg_policy_map(new->policy);
+
+	change_live_map(map, true);
+	rcu_assign_pointer(in_force, new);
+	change_live_map(map, false);
+	mg_vm_recalc_all();
+
+	synchronize_rcu();
+	if (old->policy != new->policy)
+		mg_policy_free(old->policy);
+	kfree(old);
+}
+
+/* Takes over @policy, which may be an error. */
+static int publish_policy(struct mg_policy *policy)
+{
+	struct published *new;
+
+	if (IS_ERR(policy))
+		return PTR_ERR(policy);
+	new = kmalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
+	if (!new) {
+		snprintf(last_error.reason, sizeof(last_error.reason), "out of memory");
+		mg_policy_free(policy);
+		return -ENOMEM;
+	}
+	*new = *in_force_locked();
+	new->policy = policy;
+	new->generation++;
+	publish(new);
+	return 0;
+}
+
+static void clear_error(void)
+{
+	memset(&last_error, 0, sizeof(last_error));
+}
+
+int mg_guard_commit(const char *text, size_t len)
+{
+	int err;
+
+	mutex_lock(&publish_lock);
+	clear_error();
+	err = publish_policy(mg_policy_parse(text, len, &last_error));
+	mutex_unlock(&publish_lock);
+	return err;
+}
+
+int mg_guard_add_rule(const char *line, size_t len)
+{
+	int err;
+
+	mutex_lock(&publish_lock);
+	clear_error();
+	err = publish_policy(mg_policy_add(in_force_locked()->policy, line, len, &last_error));
+	mutex_unlock(&publish_lock);
+	return err;
+}
+
+int mg_guard_remove_rule(const char *range, size_t len)
+{
+	int err;
+
+	mutex_lock(&publish_lock);
+	clear_error();
+	err = publish_policy(mg_policy_remove(in_force_locked()->policy, range, len, &last_error));
+	mutex_unlock(&publish_lock);
+	return err;
+}
+
+int mg_guard_set_mode(enum mg_mode mode)
+{
+	struct published *new;
+
+	new = kmalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
+	if (!new)
+		return -ENOMEM;
+	mutex_lock(&publish_lock);
+	*new = *in_force_locked();
+	new->mode = mode;
+	publish(new);
+	mutex_unlock(&publish_lock);
+	return 0;
+}
+
+void mg_guard_refuse(const char *reason)
+{
+	mutex_lock(&publish_lock);
+	clear_error();
+	strscpy(last_error.reason, reason, sizeof(last_error.reason));
+	mutex_unlock(&publish_lock);
+}
+
+ssize_t mg_guard_error(char *buf)
+{
+	ssize_t len = 0;
+
+	mutex_lock(&publish_lock);
+	if (last_error.reason[0])
+		len = sysfs_emit(buf, "%u:%u: %s\n", last_error.line, last_error.column,
+				 last_error.reason);
+	mutex_unlock(&publish_lock);
+	return len;
+}
+
+ssize_t mg_guard_read_text(char *buf, loff_t offset, size_t count)
+{
+	const char *text;
+	ssize_t ret;
+	size_t len;
+
+	mutex_lock(&publish_lock);
+	text = mg_policy_text(in_force_locked()->policy, &len);
+	ret = memory_read_from_buffer(buf, count, &offset, text, len);
+	mutex_unlock(&publish_lock);
+	return ret;
+}
+
+void mg_guard_status(struct mg_status *status)
+{
+	const struct published *now;
+
+	rcu_read_lock();
+	now = rcu_dereference(in_force);
+	status->mode = now->mode;
+	status->generation = now->generation;
+	status->rules = mg_policy_nr_rules(now->policy);
+	memcpy(status->hash, mg_policy_hash(now->policy), MG_HASH_LEN);
+	rcu_read_unlock();
+}
+
+void mg_guard_ruling(u32 index, struct mg_ruling *ruling)
+{
+	const struct published *now;
+
+	rcu_read_lock();
+	now = rcu_dereference(in_force);
+	ruling->rule = *mg_policy_find(now->policy, index);
+	ruling->mode = now->mode;
+	ruling->generation = now->generation;
+	rcu_read_unlock();
+}
+
+int mg_mode_parse(const char *name)
+{
+	return sysfs_match_string(mode_names, name);
+}
+
+const char *mg_mode_name(enum mg_mode mode)
+{
+	return mode_names[mode];
+}
+
+int mg_guard_init(enum mg_mode mode)
+{
+	struct mg_policy_error err;
+	struct published *first;
+	struct mg_policy *policy;
+
+	first = kzalloc(sizeof(*first), GFP_KERNEL);
+	if (!first)
+		return -ENOMEM;
+	policy = mg_policy_parse(initial_policy, strlen(initial_policy), &err);
+	if (IS_ERR(policy)) {
+		kfree(first);
+		return PTR_ERR(policy);
+	}
+	first->policy = policy;
+	first->generation = 1;
+	first->mode = mode;
+	RCU_INIT_POINTER(in_force, first);
+	return 0;
+}
+
+void mg_guard_disarm(void)
+{
+	mutex_lock(&publish_lock);
+	change_live_map(NULL, false);
+	mutex_unlock(&publish_lock);
+}
+
+void mg_guard_exit(void)
+{
+	struct published *last = rcu_dereference_protected(in_force, true);
+
+	mg_policy_free(last->policy);
+	kfree(last);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What is in force: the published policy, its generation, the mode.
+ */
+#ifndef MG_GUARD_H
+#define MG_GUARD_H
+
+#include <linux/types.h>
+
+#include "policy/policy.h"
+#include "report/report.h"
+
+/*
+ * Which accesses need a decision now, all zero while the mode is off. The trampolines read it
+ * without a lock; see guard.c for how it changes.
+ */
+extern struct mg_intercept_map mg_live;
+
+/**
+ * struct mg_ruling - what is in force for one MSR
+ * @rule:       the rule, a copy
+ * @mode:       the mode
+ * @generation: generation of the policy the rule is from
+ */
+struct mg_ruling {
+	struct mg_rule rule;
+	enum mg_mode mode;
+	u64 generation;
+};
+
+/**
+ * mg_guard_ruling - what is in force for an MSR
+ * @index:  MSR index
+ * @ruling: filled in
+ *
+ * Context: any.
+ */
+void mg_guard_ruling(u32 index, struct mg_ruling *ruling);
+
+/**
+ * mg_guard_commit - validate a policy's text and publish it
+ * @text: the text
+ * @len:  its length in bytes
+ *
+ * On success the policy is in force on every vCPU of the host when this returns. On failure
+ * nothing has changed, and mg_guard_error() has the reason.
+ *
+ * Context: may sleep.
+ * Return: 0 or what mg_policy_parse() says.
+ */
+int mg_guard_commit(const char *text, size_t len);
+
+/**
+ * mg_guard_add_rule - publish the running policy with one rule more
+ * @line: the rule
+ * @len:  its length in bytes
+ *
+ * Context and return: as mg_guard_commit().
+ */
+int mg_guard_add_rule(const char *line, size_t len);
+
+/**
+ * mg_guard_remove_rule - publish the running policy without one rule
+ * @range: the rule's MSRs, "index" or "index-last"
+ * @len:   its length in bytes
+ *
+ * Context and return: as mg_guard_commit().
+ */
+int mg_guard_remove_rule(const char *range, size_t len);
+
+/**
+ * mg_guard_set_mode - change the mode, in force on every vCPU when this returns
+ * @mode: the new mode
+ *
+ * Context: may sleep.
+ * Return: 0 or -ENOMEM; nothing has changed then.
+ */
+int mg_guard_set_mode(enum mg_mode mode);
+
+/** mg_guard_refuse - make a reason readable that is not the policy parser's */
+void mg_guard_refuse(const char *reason);
+
+/** mg_guard_error - reason of the last failure, empty after a success; PAGE_SIZE bytes */
+ssize_t mg_guard_error(char *buf);
+
+/** mg_guard_read_text - a piece of the running policy's canonical text */
+ssize_t mg_guard_read_text(char *buf, loff_t offset, size_t count);
+
+/** mg_guard_status - mode, generation, hash and size of the running policy */
+void mg_guard_status(struct mg_status *status);
+
+/** mg_mode_parse - mode by name, a trailing newline is accepted; -EINVAL if unknown */
+int mg_mode_parse(const char *name);
+/** mg_mode_name - name of a mode */
+const char *mg_mode_name(enum mg_mode mode);
+
+/** mg_guard_init - an allow-all policy in the given mode; nothing is guarded by it */
+int mg_guard_init(enum mg_mode mode);
+/** mg_guard_disarm - nothing needs a decision from now on; before the hooks are detached */
+void mg_guard_disarm(void);
+/** mg_guard_exit - free the policy; after the hooks are detached */
+void mg_guard_exit(void);
+
+#endif /* MG_GUARD_H */

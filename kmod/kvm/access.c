@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The long way of an access: judge, report, apply.
+ *
+ * Everything here runs for an MSR that the policy guards, called by a trampoline at the entry of
+ * KVM's own function, with vcpu->mutex and kvm->srcu held, interrupts on; it may sleep. KVM's
+ * function runs only if the policy lets the access through, so the VMM's own filter and its
+ * userspace exits come after us and can only be stricter.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/atomic.h>
+
+#include "../guard.h"
+#include "../report/report.h"
+#include "access.h"
+#include "caller.h"
+#include "compat.h"
+#include "hooks.h"
+#include "symbols.h"
+#include "vm.h"
+
+/* The emulator's codes (arch/x86/kvm/kvm_emulate.h, private). */
+#define X86EMUL_CONTINUE	0
+#define X86EMUL_PROPAGATE_FAULT	2
+
+/*
+ * KVM writes IA32_PERF_GLOBAL_CTRL from a VMCS field through the function of the MSR lists, and
+ * warns once if that fails (nested_vmx_vmexit(), prepare_vmcs02()). A denial is a drop there.
+ */
+#define PERF_GLOBAL_CTRL	0x38f
+
+/* What is to be done with an access, once the verdict is in. */
+enum action {
+	CALL_ON,	/* run KVM's function */
+	FAULT,		/* #GP */
+	SWALLOW,	/* done, without doing it */
+	SUBSTITUTE,	/* write, or give to the guest, another value */
+};
+
+static atomic64_t unattributed = ATOMIC64_INIT(0);
+
+u64 mg_access_unattributed(void)
+{
+	return atomic64_read(&unattributed);
+}
+
+/* The VMM's own filter, asked past our hook. */
+static bool vmm_allows(struct kvm_vcpu *vcpu, const struct mg_access *access)
+{
+	u32 type = access->dir == MG_READ ? KVM_MSR_FILTER_READ : KVM_MSR_FILTER_WRITE;
+
+	return static_call(mg_body_msr_allowed)(vcpu, access->index, type);
+}
+
+/* What KVM keeps for the guest; fails for an MSR it does not know or that cannot be read. */
+static void read_old(struct kvm_vcpu *vcpu, struct mg_access *access)
+{
+	if (!access->old_known)
+		access->old_known = !static_call(mg_kvm_get_msr)(vcpu, access->index,
+								 &access->old);
+}
+
+static void describe(struct kvm_vcpu *vcpu, struct mg_event *event)
+{
+	const struct mg_access *access = &event->access;
+
+	event->described = true;
+	event->value_known = access->dir == MG_WRITE || access->old_known;
+	if (access->dir == MG_READ)
+		event->access.value = access->old;
+	event->nested = vcpu->arch.hflags & HF_GUEST_MASK;
+	event->regs_known = !vcpu->arch.guest_state_protected;
+	if (event->regs_known) {
+		event->pc = static_call(mg_kvm_get_linear_rip)(vcpu);
+		event->cpl = mg_kvm_x86_ops->get_cpl(vcpu);
+	}
+}
+
+static void report(struct kvm_vcpu *vcpu, enum mg_origin origin, const struct mg_ruling *ruling,
+		   struct mg_access *access, const struct mg_verdict *verdict)
+{
+	struct mg_vm *vm = mg_vm_of(vcpu->kvm);
+	struct mg_event event = {
+		.verdict = *verdict,
+		.rule = ruling->rule,
+		.generation = ruling->generation,
+		.origin = origin,
+		.vm_id = vm ? vm->id : 0,
+		.vm_pid = vm ? vm->pid : 0,
+		.vcpu = vcpu->vcpu_id,
+	};
+
+	if (!vm)
+		atomic64_inc(&unattributed);
+	if (mg_report_wanted(&ruling->rule, verdict)) {
+		/* A write's old value; a blocked read is not carried out for the event's sake. */
+		if (access->dir == MG_WRITE)
+			read_old(vcpu, access);
+		event.access = *access;
+		describe(vcpu, &event);
+	} else {
+		event.access = *access;
+	}
+	mg_report(&event, vm ? vm->counters : NULL);
+}
+
+static void overrule(struct mg_verdict *verdict, enum mg_outcome outcome)
+{
+	verdict->outcome = outcome;
+	verdict->would_be = outcome;
+}
+
+/*
+ * Judge and report an access. On SUBSTITUTE, @value is what to write or to give to the guest.
+ */
+static enum action judge(struct kvm_vcpu *vcpu, enum mg_origin origin, struct mg_access *access,
+			 u64 *value)
+{
+	struct mg_ruling ruling;
+	struct mg_verdict verdict;
+	bool enforced, is_masked_read, takes_over;
+
+	mg_guard_ruling(access->index, &ruling);
+	if (ruling.mode == MG_MODE_OFF || !mg_rule_guards(&ruling.rule, access->dir))
+		return CALL_ON;
+
+	if (mg_needs_old(&ruling.rule, access))
+		read_old(vcpu, access);
+	verdict = mg_decide(&ruling.rule, ruling.mode, access);
+
+	/*
+	 * A read through a mask is always answered by us, hidden bits or none: KVM's function
+	 * would read a second time, and another vCPU could have set a hidden bit meanwhile. What
+	 * is answered, or swallowed, here never gets to the VMM's filter. Where that forbids the
+	 * access, the stricter of the two is a fault; and an exit to userspace, which might give
+	 * the guest what our rule hides, does not happen.
+	 */
+	enforced = ruling.mode == MG_MODE_ENFORCE && !ruling.rule.audit;
+	is_masked_read = enforced && access->dir == MG_READ &&
+			 ruling.rule.perm[MG_READ].action == MG_MASK;
+	takes_over = is_masked_read || verdict.outcome == MG_DROPPED;
+	if (takes_over && !vmm_allows(vcpu, access))
+		overrule(&verdict, MG_DENIED);
+	if (origin == MG_ORIGIN_NESTED_LIST && access->index == PERF_GLOBAL_CTRL &&
+	    verdict.outcome == MG_DENIED)
+		overrule(&verdict, MG_DROPPED);
+	report(vcpu, origin, &ruling, access, &verdict);
+
+	switch (verdict.outcome) {
+	case MG_PASSED:
+		if (!is_masked_read)
+			return CALL_ON;
+		*value = access->old;
+		return SUBSTITUTE;
+	case MG_AUDITED:
+		return CALL_ON;
+	case MG_DROPPED:
+		*value = 0;
+		return SWALLOW;
+	case MG_MASKED:
+		*value = verdict.value;
+		return SUBSTITUTE;
+	case MG_DENIED:
+		break;
+	}
+	return FAULT;
+}
+
+/* Finish an intercepted instruction as KVM does: skip it, or raise #GP, also for SEV-ES. */
+static int finish_insn(struct kvm_vcpu *vcpu, bool fault)
+{
+	return mg_kvm_x86_ops->complete_emulated_msr(vcpu, fault);
+}
+
+static int give(struct kvm_vcpu *vcpu, u64 value)
+{
+	vcpu->arch.regs[VCPU_REGS_RAX] = lower_32_bits(value);
+	vcpu->arch.regs[VCPU_REGS_RDX] = upper_32_bits(value);
+	return finish_insn(vcpu, false);
+}
+
+/*
+ * Let KVM's function write another value than the guest's. It takes the value from the guest's
+ * registers; if the VMM asked for an exit, that holds a copy of the value by the time it returns.
+ */
+static int write_other(struct kvm_vcpu *vcpu, u64 value)
+{
+	unsigned long rax = vcpu->arch.regs[VCPU_REGS_RAX];
+	unsigned long rdx = vcpu->arch.regs[VCPU_REGS_RDX];
+	int ret;
+
+	vcpu->arch.regs[VCPU_REGS_RAX] = lower_32_bits(value);
+	vcpu->arch.regs[VCPU_REGS_RDX] = upper_32_bits(value);
+	ret = static_call(mg_body_emulate_wrmsr)(vcpu);
+	vcpu->arch.regs[VCPU_REGS_RAX] = rax;
+	vcpu->arch.regs[VCPU_REGS_RDX] = rdx;
+	return ret;
+}
+
+/* kvm_emulate_rdmsr(vcpu) */
+int mg_exit_read(struct kvm_vcpu *vcpu)
+{
+	struct mg_access access = {
+		.index = vcpu->arch.regs[VCPU_REGS_RCX],
+		.dir = MG_READ,
+	};
+	int token = mg_hook_enter();
+	int ret = MG_CALL_ON;
+	u64 value;
+
+	switch (judge(vcpu, MG_ORIGIN_EXIT, &access, &value)) {
+	case CALL_ON:
+		break;
+	case FAULT:
+		ret = finish_insn(vcpu, true);
+		break;
+	case SWALLOW:
+	case SUBSTITUTE:
+		ret = give(vcpu, value);
+		break;
+	}
+	mg_hook_leave(token);
+	return ret;
+}
+
+/* kvm_emulate_wrmsr(vcpu) */
+int mg_exit_write(struct kvm_vcpu *vcpu)
+{
+	struct mg_access access = {
+		.index = vcpu->arch.regs[VCPU_REGS_RCX],
+		.dir = MG_WRITE,
+		.value = lower_32_bits(vcpu->arch.regs[VCPU_REGS_RAX]) |
+			 (u64)lower_32_bits(vcpu->arch.regs[VCPU_REGS_RDX]) << 32,
+	};
+	int token = mg_hook_enter();
+	int ret = MG_CALL_ON;
+	u64 value;
+
+	switch (judge(vcpu, MG_ORIGIN_EXIT, &access, &value)) {
+	case CALL_ON:
+		break;
+	case FAULT:
+		ret = finish_insn(vcpu, true);
+		break;
+	case SWALLOW:
+		ret = finish_insn(vcpu, false);
+		break;
+	case SUBSTITUTE:
+		ret = write_other(vcpu, value);
+		break;
+	}
+	mg_hook_leave(token);
+	return ret;
+}
+
+/* The emulator's context is private to KVM, but begins with the vCPU in every version. */
+static struct kvm_vcpu *vcpu_of(void *ctxt)
+{
+	return *(struct kvm_vcpu **)ctxt;
+}
+
+/* emulator_get_msr_with_filter(ctxt, index, data) */
+int mg_emulator_read(void *ctxt, u32 index, u64 *data)
+{
+	struct mg_access access = { .index = index, .dir = MG_READ };
+	int token = mg_hook_enter();
+	int ret = MG_CALL_ON;
+
+	switch (judge(vcpu_of(ctxt), MG_ORIGIN_EMULATOR, &access, data)) {
+	case CALL_ON:
+		break;
+	case FAULT:
+		ret = X86EMUL_PROPAGATE_FAULT;
+		break;
+	case SWALLOW:
+	case SUBSTITUTE:
+		ret = X86EMUL_CONTINUE;
+		break;
+	}
+	mg_hook_leave(token);
+	return ret;
+}
+
+/* emulator_set_msr_with_filter(ctxt, index, data) */
+int mg_emulator_write(void *ctxt, u32 index, u64 data)
+{
+	struct mg_access access = { .index = index, .dir = MG_WRITE, .value = data };
+	int token = mg_hook_enter();
+	int ret = MG_CALL_ON;
+	u64 value;
+
+	switch (judge(vcpu_of(ctxt), MG_ORIGIN_EMULATOR, &access, &value)) {
+	case CALL_ON:
+		break;
+	case FAULT:
+		ret = X86EMUL_PROPAGATE_FAULT;
+		break;
+	case SWALLOW:
+		ret = X86EMUL_CONTINUE;
+		break;
+	case SUBSTITUTE:
+		ret = static_call(mg_body_emulator_set_msr)(ctxt, index, value);
+		break;
+	}
+	mg_hook_leave(token);
+	return ret;
+}
+
+/*
+ * One entry of a nested VM-exit's MSR-store list. The guest hypervisor asks for a value; failing
+ * it aborts that VM-exit (SDM Vol. 3C, 28.4 "Saving MSRs").
+ */
+int mg_nested_read(struct kvm_vcpu *vcpu, u32 index, u64 *data, unsigned long caller)
+{
+	struct mg_access access = { .index = index, .dir = MG_READ };
+	int token = mg_hook_enter();
+	int ret = MG_CALL_ON;
+
+	if (mg_caller_of_hook(caller) == MG_CALLER_KVM)
+		goto out;
+	switch (judge(vcpu, MG_ORIGIN_NESTED_LIST, &access, data)) {
+	case CALL_ON:
+		break;
+	case FAULT:
+		ret = 1;
+		break;
+	case SWALLOW:
+	case SUBSTITUTE:
+		ret = 0;
+		break;
+	}
+out:
+	mg_hook_leave(token);
+	return ret;
+}
+
+/*
+ * One entry of an MSR-load list of a nested VM-entry or VM-exit. Failing it fails the VM-entry
+ * (SDM Vol. 3C, 27.4 "Loading MSRs") or aborts the VM-exit (28.6).
+ */
+int mg_nested_write(struct kvm_vcpu *vcpu, u32 index, u64 data, unsigned long caller)
+{
+	struct mg_access access = { .index = index, .dir = MG_WRITE, .value = data };
+	int token = mg_hook_enter();
+	int ret = MG_CALL_ON;
+	u64 value;
+
+	if (mg_caller_of_hook(caller) == MG_CALLER_KVM)
+		goto out;
+	switch (judge(vcpu, MG_ORIGIN_NESTED_LIST, &access, &value)) {
+	case CALL_ON:
+		break;
+	case FAULT:
+		ret = 1;
+		break;
+	case SWALLOW:
+		ret = 0;
+		break;
+	case SUBSTITUTE:
+		ret = static_call(mg_body_nested_set_msr)(vcpu, index, value);
+		break;
+	}
+out:
+	mg_hook_leave(token);
+	return ret;
+}

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Finding what no header lets a module link to. See symbols.h for why by static calls.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/kprobes.h>
+#include <linux/string.h>
+
+#include "compat.h"
+#include "hooks.h"
+#include "symbols.h"
+
+DEFINE_STATIC_CALL_NULL(mg_kvm_get_msr, mg_kvm_get_msr_fn);
+DEFINE_STATIC_CALL_NULL(mg_kvm_get_linear_rip, mg_kvm_get_linear_rip_fn);
+DEFINE_STATIC_CALL_NULL(mg_kvm_make_all_cpus_request, mg_kvm_make_all_cpus_request_fn);
+DEFINE_STATIC_CALL_NULL(mg_body_msr_allowed, mg_kvm_msr_allowed_fn);
+DEFINE_STATIC_CALL_NULL(mg_body_emulate_wrmsr, mg_kvm_emulate_fn);
+DEFINE_STATIC_CALL_NULL(mg_body_emulator_set_msr, mg_emulator_set_msr_fn);
+DEFINE_STATIC_CALL_NULL(mg_body_nested_set_msr, mg_kvm_set_msr_fn);
+
+/* Of the kernel itself. */
+typedef unsigned long kallsyms_lookup_name_fn(const char *name);
+typedef struct module *module_address_fn(unsigned long addr);
+typedef unsigned long ftrace_location_fn(unsigned long ip);
+typedef unsigned long ftrace_find_rec_direct_fn(unsigned long ip);
+
+DEFINE_STATIC_CALL_NULL(lookup_name, kallsyms_lookup_name_fn);
+DEFINE_STATIC_CALL_NULL(module_address, module_address_fn);
+DEFINE_STATIC_CALL_NULL(fentry_location, ftrace_location_fn);
+DEFINE_STATIC_CALL_NULL(find_rec_direct, ftrace_find_rec_direct_fn);
+
+struct list_head *mg_kvm_vm_list;
+struct mutex *mg_kvm_lock;
+struct kvm_x86_ops *mg_kvm_x86_ops;
+unsigned long mg_kvm_text_start;
+unsigned long mg_kvm_text_size;
+
+static struct ftrace_ops *__rcu *ops_list;
+
+/*
+ * Links to kvm.ko by a symbol every version exports to us: kvm.ko cannot go while we are loaded,
+ * and with CONFIG_MODVERSIONS the loader compares the layout of struct kvm, and of struct
+ * kvm_vcpu within it, with that of the headers we were built from.
+ */
+static void (*const kvm_layout_witness)(struct kvm *kvm) __used = kvm_get_kvm;
+
+/*
+ * kallsyms_lookup_name() is exported nowhere, but a kprobe knows its address (or, on kernels
+ * with IBT, that of the instruction behind its ENDBR, which serves as well).
+ */
+static int resolve_lookup_name(void)
+{
+	struct kprobe probe = { .symbol_name = "kallsyms_lookup_name" };
+	int err;
+
+	err = register_kprobe(&probe);
+	if (err) {
+		pr_err("cannot find kallsyms_lookup_name by a kprobe (%d): this kernel needs CONFIG_KPROBES and CONFIG_KALLSYMS\n",
+		       err);
+		return err;
+	}
+	static_call_update(lookup_name, (kallsyms_lookup_name_fn *)probe.addr);
+	unregister_kprobe(&probe);
+	return 0;
+}
+
+static unsigned long require(const char *name)
+{
+	unsigned long addr = static_call(lookup_name)(name);
+
+	if (!addr)
+		pr_err("this kernel has no symbol %s: msrguard does not know this kernel and will not guess\n",
+		       name);
+	return addr;
+}
+
+unsigned long mg_symbol_kvm(const char *name)
+{
+	char qualified[KSYM_NAME_LEN];
+
+	/* A truncated name could match another symbol; no name of ours comes near. */
+	if (snprintf(qualified, sizeof(qualified), "kvm:%s", name) >= sizeof(qualified))
+		return 0;
+	return static_call(lookup_name)(qualified);
+}
+
+static unsigned long require_kvm(const char *name)
+{
+	unsigned long addr = mg_symbol_kvm(name);
+
+	if (!addr)
+		pr_err("this kernel's kvm.ko has no symbol %s: msrguard does not know this kernel and will not guess\n",
+		       name);
+	return addr;
+}
+
+unsigned long mg_symbol_fentry(unsigned long entry)
+{
+	return static_call(fentry_location)(entry);
+}
+
+/* The address behind a function's __fentry__ site, 0 if there is none at its very start. */
+static unsigned long require_body(const char *name)
+{
+	unsigned long entry = require_kvm(name);
+	unsigned long fentry;
+
+	if (!entry)
+		return 0;
+	fentry = mg_symbol_fentry(entry);
+	if (!fentry || fentry - entry > ENDBR_INSN_SIZE) {
+		pr_err("%s of this kernel's kvm.ko cannot be traced at its entry, so it cannot be hooked\n",
+		       name);
+		return 0;
+	}
+	return fentry + MCOUNT_INSN_SIZE;
+}
+
+/* kvm.ko as a module: tells its callers from those in the vendor module. */
+static int resolve_kvm_text(unsigned long addr)
+{
+	const struct module *mod;
+
+	preempt_disable();
+	mod = static_call(module_address)(addr);
+	if (mod) {
+		mg_kvm_text_start = mg_module_text_start(mod);
+		mg_kvm_text_size = mg_module_text_size(mod);
+	}
+	preempt_enable();
+	if (!mod) {
+		pr_err("KVM is built into this kernel; msrguard needs it as a module\n");
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+#define UPDATE(call, addr) static_call_update(call, (typeof(STATIC_CALL_TRAMP(call)) *)(addr))
+
+static int resolve_kernel(void)
+{
+	unsigned long module_addr = require("__module_address");
+	unsigned long location = require("ftrace_location");
+	unsigned long direct = require("ftrace_find_rec_direct");
+
+	if (!module_addr || !location || !direct)
+		return -ENOENT;
+	UPDATE(module_address, module_addr);
+	UPDATE(fentry_location, location);
+	UPDATE(find_rec_direct, direct);
+	/* Only makes a message better, so it may be missing. */
+	ops_list = (void *)static_call(lookup_name)("ftrace_ops_list");
+	return 0;
+}
+
+static int resolve_kvm(void)
+{
+	unsigned long get_msr = require_kvm("kvm_get_msr");
+	unsigned long linear_rip = require_kvm("kvm_get_linear_rip");
+	unsigned long request = require_kvm("kvm_make_all_cpus_request");
+	unsigned long allowed = require_body("kvm_msr_allowed");
+	unsigned long wrmsr = require_body("kvm_emulate_wrmsr");
+	unsigned long emulator = require_body("emulator_set_msr_with_filter");
+	unsigned long nested = require_body(MG_FN_NESTED_SET);
+	unsigned long fentry;
+
+	mg_kvm_vm_list = (void *)require_kvm("vm_list");
+	mg_kvm_lock = (void *)require_kvm("kvm_lock");
+	mg_kvm_x86_ops = (void *)require_kvm("kvm_x86_ops");
+	if (!get_msr || !linear_rip || !request || !allowed || !wrmsr || !emulator || !nested ||
+	    !mg_kvm_vm_list || !mg_kvm_lock || !mg_kvm_x86_ops)
+		return -ENOENT;
+
+	/* Where it is a hooked function itself (6.1), our own reads go past the hook. */
+	fentry = mg_symbol_fentry(get_msr);
+	UPDATE(mg_kvm_get_msr, fentry ? fentry + MCOUNT_INSN_SIZE : get_msr);
+	UPDATE(mg_kvm_get_linear_rip, linear_rip);
+	UPDATE(mg_kvm_make_all_cpus_request, request);
+	UPDATE(mg_body_msr_allowed, allowed);
+	UPDATE(mg_body_emulate_wrmsr, wrmsr);
+	UPDATE(mg_body_emulator_set_msr, emulator);
+	UPDATE(mg_body_nested_set_msr, nested);
+	return resolve_kvm_text(allowed);
+}
+
+int mg_symbols_resolve(void)
+{
+	int err;
+
+	err = resolve_lookup_name();
+	if (err)
+		return err;
+	err = resolve_kernel();
+	if (err)
+		return err;
+	return resolve_kvm();
+}
+
+void mg_symbol_hook_owner(unsigned long fentry, char *buf, size_t size)
+{
+	unsigned long direct;
+	struct ftrace_ops *op;
+
+	snprintf(buf, size, "unknown");
+	preempt_disable();
+	direct = static_call(find_rec_direct)(fentry);
+	if (direct) {
+		snprintf(buf, size, "%pS (a direct call: a BPF program or another module)",
+			 (void *)direct);
+	} else if (ops_list) {
+		/*
+		 * Which functions an ops is attached to is ftrace's secret; that one modifies the
+		 * instruction pointer at all makes it the likely owner. The list ends with a
+		 * dummy whose next is NULL.
+		 */
+		for (op = rcu_dereference_sched(*ops_list); op;
+		     op = rcu_dereference_sched(op->next)) {
+			if (op->flags & FTRACE_OPS_FL_IPMODIFY) {
+				snprintf(buf, size, "%pS (a live patch or another module)",
+					 op->func);
+				break;
+			}
+		}
+	}
+	preempt_enable();
+}
+
+bool mg_symbol_is_module_text(unsigned long addr)
+{
+	bool is_module;
+
+	preempt_disable();
+	is_module = static_call(module_address)(addr);
+	preempt_enable();
+	return is_module;
+}
+
+bool mg_symbol_is_kvm_vendor(unsigned long addr)
+{
+	const struct module *mod;
+	bool is_vendor;
+
+	preempt_disable();
+	mod = static_call(module_address)(addr);
+	is_vendor = mod && (!strcmp(mod->name, "kvm_intel") || !strcmp(mod->name, "kvm_amd"));
+	preempt_enable();
+	return is_vendor;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Functions and data of kvm.ko and of the kernel that no header lets a module link to.
+ *
+ * Functions are called by static calls, never through a pointer: on kernels with IBT the ENDBR
+ * of a function whose address nobody takes is sealed, and an indirect call to it faults. A
+ * static call is patched into a direct one.
+ */
+#ifndef MG_SYMBOLS_H
+#define MG_SYMBOLS_H
+
+#include <linux/ftrace.h>
+#include <linux/kallsyms.h>
+#include <linux/kvm_host.h>
+#include <linux/module.h>
+#include <linux/static_call.h>
+
+/* Prototypes of KVM's functions that stand in its private headers. */
+typedef int mg_kvm_get_msr_fn(struct kvm_vcpu *vcpu, u32 index, u64 *data);
+typedef bool mg_kvm_msr_allowed_fn(struct kvm_vcpu *vcpu, u32 index, u32 type);
+typedef unsigned long mg_kvm_get_linear_rip_fn(struct kvm_vcpu *vcpu);
+typedef int mg_kvm_emulate_fn(struct kvm_vcpu *vcpu);
+typedef bool mg_kvm_make_all_cpus_request_fn(struct kvm *kvm, unsigned int req);
+typedef int mg_emulator_set_msr_fn(void *ctxt, u32 index, u64 data);
+typedef int mg_kvm_set_msr_fn(struct kvm_vcpu *vcpu, u32 index, u64 data);
+
+DECLARE_STATIC_CALL(mg_kvm_get_msr, mg_kvm_get_msr_fn);
+DECLARE_STATIC_CALL(mg_kvm_get_linear_rip, mg_kvm_get_linear_rip_fn);
+DECLARE_STATIC_CALL(mg_kvm_make_all_cpus_request, mg_kvm_make_all_cpus_request_fn);
+
+/*
+ * Hooked functions, entered behind their __fentry__ site: this runs the function itself, without
+ * our own hook. Tracers have seen the call already, when it came to the hook.
+ */
+DECLARE_STATIC_CALL(mg_body_msr_allowed, mg_kvm_msr_allowed_fn);
+DECLARE_STATIC_CALL(mg_body_emulate_wrmsr, mg_kvm_emulate_fn);
+DECLARE_STATIC_CALL(mg_body_emulator_set_msr, mg_emulator_set_msr_fn);
+DECLARE_STATIC_CALL(mg_body_nested_set_msr, mg_kvm_set_msr_fn);
+
+/* KVM's list of VMs and its lock, and the operations of the vendor module loaded now. */
+extern struct list_head *mg_kvm_vm_list;
+extern struct mutex *mg_kvm_lock;
+extern struct kvm_x86_ops *mg_kvm_x86_ops;
+
+/**
+ * mg_symbols_resolve - find everything, or say what is missing
+ *
+ * Context: may sleep.
+ * Return: 0, or -ENOENT after a message that names the symbol.
+ */
+int mg_symbols_resolve(void);
+
+/**
+ * mg_symbol_kvm - address of a symbol of kvm.ko
+ * @name: the symbol
+ *
+ * Return: the address, 0 if kvm.ko has no such symbol.
+ */
+unsigned long mg_symbol_kvm(const char *name);
+
+/**
+ * mg_symbol_fentry - address of a function's __fentry__ site
+ * @entry: the function's address
+ *
+ * Return: the site's address, 0 if ftrace cannot hook the function at its entry.
+ */
+unsigned long mg_symbol_fentry(unsigned long entry);
+
+/**
+ * mg_symbol_hook_owner - who holds the place a hook of ours wants
+ * @fentry: the function's __fentry__ site
+ * @buf:    receives a short description
+ * @size:   of @buf
+ */
+void mg_symbol_hook_owner(unsigned long fentry, char *buf, size_t size);
+
+/**
+ * mg_symbol_is_kvm_vendor - whether an address is text of kvm_intel or kvm_amd
+ * @addr: the address
+ *
+ * Context: any.
+ */
+bool mg_symbol_is_kvm_vendor(unsigned long addr);
+
+/**
+ * mg_symbol_is_module_text - whether an address is text of any module
+ * @addr: the address
+ *
+ * Context: any.
+ */
+bool mg_symbol_is_module_text(unsigned long addr);
+
+#endif /* MG_SYMBOLS_H */

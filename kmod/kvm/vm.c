@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The VMs of this host. Records are made when a VM is first heard of and go with the VM.
+ */
+#include <linux/delay.h>
+#include <linux/hashtable.h>
+#include <linux/percpu.h>
+#include <linux/rculist.h>
+#include <linux/seq_buf.h>
+#include <linux/slab.h>
+#include <linux/timekeeping.h>
+
+#include "compat.h"
+#include "hooks.h"
+#include "symbols.h"
+#include "vm.h"
+
+#define VM_TABLE_BITS	8
+
+/* Read under RCU, changed under table_lock (which an ftrace callback takes, so a spinlock). */
+static DEFINE_HASHTABLE(vm_table, VM_TABLE_BITS);
+static DEFINE_SPINLOCK(table_lock);
+static u64 last_id;
+
+static u64 boottime_ms(void)
+{
+	return div_u64(ktime_get_boottime_ns(), NSEC_PER_MSEC);
+}
+
+/*
+ * Unique over reloads of the module in one boot: an id is never below the time of its making,
+ * and mg_vm_exit() waits until the time has passed the last one.
+ */
+static u64 next_id(void)
+{
+	lockdep_assert_held(&table_lock);
+	last_id = max(last_id + 1, boottime_ms());
+	return last_id;
+}
+
+static struct mg_vm *lookup(const struct kvm *kvm)
+{
+	struct mg_vm *vm;
+
+	hash_for_each_possible_rcu(vm_table, vm, node, (unsigned long)kvm,
+				   lockdep_is_held(&table_lock)) {
+		if (vm->kvm == kvm)
+			return vm;
+	}
+	return NULL;
+}
+
+static void free_vm(struct mg_vm *vm)
+{
+	free_percpu(vm->counters);
+	kfree(vm);
+}
+
+static void free_vm_rcu(struct rcu_head *rcu)
+{
+	free_vm(container_of(rcu, struct mg_vm, rcu));
+}
+
+static struct mg_vm *make(struct kvm *kvm)
+{
+	struct mg_vm *vm, *other;
+
+	vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
+	if (!vm)
+		return NULL;
+	vm->counters = alloc_percpu_gfp(struct mg_counters, GFP_KERNEL_ACCOUNT);
+	if (!vm->counters) {
+		kfree(vm);
+		return NULL;
+	}
+	vm->kvm = kvm;
+	vm->pid = kvm->userspace_pid;
+
+	/* The VM's destruction takes the lock too; it is not under way, see mg_vm_of(). */
+	spin_lock(&table_lock);
+	other = lookup(kvm);
+	if (!other) {
+		vm->id = next_id();
+		hash_add_rcu(vm_table, &vm->node, (unsigned long)kvm);
+	}
+	spin_unlock(&table_lock);
+	if (!other)
+		return vm;
+	free_vm(vm);
+	return other;
+}
+
+struct mg_vm *mg_vm_of(struct kvm *kvm)
+{
+	struct mg_vm *vm;
+
+	rcu_read_lock();
+	vm = lookup(kvm);
+	rcu_read_unlock();
+	return vm ?: make(kvm);
+}
+
+void mg_vm_list(struct seq_buf *out)
+{
+	struct mg_vm *vm;
+	struct kvm *kvm;
+	int i;
+
+	seq_buf_printf(out, "#%19s %10s %5s", "id", "pid", "vcpus");
+	for (i = 0; i < MG_NR_COUNTERS; i++)
+		seq_buf_printf(out, " %20s", mg_counter_name(i));
+	seq_buf_printf(out, "\n");
+
+	mutex_lock(mg_kvm_lock);
+	list_for_each_entry(kvm, mg_kvm_vm_list, vm_list) {
+		vm = mg_vm_of(kvm);
+		if (!vm)
+			continue;
+		seq_buf_printf(out, "%20llu %10d %5d", vm->id, vm->pid,
+			       atomic_read(&kvm->online_vcpus));
+		for (i = 0; i < MG_NR_COUNTERS; i++)
+			seq_buf_printf(out, " %20llu", mg_counter_sum(vm->counters, i));
+		seq_buf_printf(out, "\n");
+	}
+	mutex_unlock(mg_kvm_lock);
+}
+
+/*
+ * A VM on the list under kvm_lock is alive, its reference count may be 0 but its destruction
+ * begins with taking it off the list under that lock. KVM's own walkers (cpufreq and Hyper-V TSC
+ * notifiers) raise requests in the same way. A VM that is not on the list yet has no vCPU; a vCPU
+ * that is not online yet is caught by mg_vcpu_created().
+ */
+void mg_vm_recalc_all(void)
+{
+	struct kvm *kvm;
+
+	mutex_lock(mg_kvm_lock);
+	list_for_each_entry(kvm, mg_kvm_vm_list, vm_list)
+		static_call(mg_kvm_make_all_cpus_request)(kvm, MG_KVM_REQ_RECALC |
+							       KVM_REQUEST_WAIT);
+	mutex_unlock(mg_kvm_lock);
+}
+
+/*
+ * kvm_arch_vcpu_postcreate(vcpu): the vCPU has just become visible to kvm_for_each_vcpu(). Its
+ * bitmap was computed before, perhaps under an older policy.
+ *
+ * Context: ftrace callback, must not sleep.
+ */
+void notrace mg_vcpu_created(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *ops,
+			     struct ftrace_regs *fregs)
+{
+	struct kvm_vcpu *vcpu = mg_ftrace_arg0(fregs);
+
+	this_cpu_inc(mg_hook_calls[MG_HOOK_VCPU_CREATED]);
+	kvm_make_request(MG_KVM_REQ_RECALC, vcpu);
+}
+
+/*
+ * kvm_arch_destroy_vm(kvm): no vCPU of it runs any more, it is off KVM's list.
+ *
+ * Context: ftrace callback, must not sleep.
+ */
+void notrace mg_vm_destroyed(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *ops,
+			     struct ftrace_regs *fregs)
+{
+	const struct kvm *kvm = mg_ftrace_arg0(fregs);
+	struct mg_vm *vm;
+
+	this_cpu_inc(mg_hook_calls[MG_HOOK_VM_DESTROYED]);
+	spin_lock(&table_lock);
+	vm = lookup(kvm);
+	if (vm)
+		hash_del_rcu(&vm->node);
+	spin_unlock(&table_lock);
+	if (vm)
+		call_rcu(&vm->rcu, free_vm_rcu);
+}
+
+void mg_vm_exit(void)
+{
+	struct hlist_node *next;
+	struct mg_vm *vm;
+	int bucket;
+	u64 now;
+
+	hash_for_each_safe(vm_table, bucket, next, vm, node) {
+		hash_del(&vm->node);
+		free_vm(vm);
+	}
+	/* Records of destroyed VMs on their way through free_vm_rcu(). */
+	rcu_barrier();
+
+	now = boottime_ms();
+	if (last_id > now)
+		msleep(last_id - now);
+}

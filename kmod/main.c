@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * msrguard: the host administrator's policy for guests' model-specific registers.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/init.h>
+#include <linux/module.h>
+
+#include "guard.h"
+#include "kvm/hooks.h"
+#include "kvm/symbols.h"
+#include "kvm/vm.h"
+#include "report/report.h"
+#include "sysfs.h"
+
+static char *mode = "enforce";
+module_param(mode, charp, 0);
+MODULE_PARM_DESC(mode, "off, audit or enforce (default); sysfs changes it later");
+
+/*
+ * The order: the state that the hooks read, the channel that they report to, the hooks, and last
+ * the files by which root changes the state. Nothing is guarded until a policy is loaded.
+ */
+static int __init msrguard_init(void)
+{
+	int wanted_mode = mg_mode_parse(mode);
+	int err;
+
+	if (wanted_mode < 0) {
+		pr_err("unknown mode \"%s\": expected off, audit or enforce\n", mode);
+		return wanted_mode;
+	}
+	err = mg_symbols_resolve();
+	if (err)
+		return err;
+	err = mg_guard_init(wanted_mode);
+	if (err)
+		return err;
+	err = mg_report_init(mg_guard_status);
+	if (err)
+		goto exit_guard;
+	err = mg_hooks_attach();
+	if (err)
+		goto exit_report;
+	err = mg_sysfs_init();
+	if (err) {
+		pr_err("cannot create /sys/kernel/msrguard: error %d\n", err);
+		goto detach_hooks;
+	}
+	pr_info("all %d hooks attached, mode %s, nothing guarded until a policy is loaded\n",
+		MG_NR_HOOKS, mg_mode_name(wanted_mode));
+	return 0;
+
+detach_hooks:
+	mg_hooks_detach();
+exit_report:
+	mg_report_exit();
+exit_guard:
+	mg_guard_exit();
+	return err;
+}
+
+/*
+ * Backwards, with one step more: once nobody is inside a hook, the vCPUs compute their bitmaps
+ * by KVM's own rules again.
+ */
+static void __exit msrguard_exit(void)
+{
+	mg_sysfs_exit();
+	mg_guard_disarm();
+	mg_hooks_detach();
+	mg_vm_recalc_all();
+	mg_report_exit();
+	mg_vm_exit();
+	mg_guard_exit();
+}
+
+module_init(msrguard_init);
+module_exit(msrguard_exit);
+
+MODULE_AUTHOR("The msrguard developers");
+MODULE_DESCRIPTION("Host policy for guests' model-specific registers");
+MODULE_LICENSE("GPL");
+MODULE_SOFTDEP("pre: kvm");
+MODULE_VERSION("0.1.0");

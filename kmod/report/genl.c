@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: ((GPL-2.0 WITH Linux-syscall-note) OR BSD-3-Clause)
+/* Do not edit directly, auto-generated from: */
+/*	Documentation/netlink/specs/msrguard.yaml */
+/* YNL-GEN kernel source */
+
+#include <net/netlink.h>
+#include <net/genetlink.h>
+
+#include "genl.h"
+
+#include <uapi/linux/msrguard.h>
+
+/* MSRGUARD_CMD_STATUS_GET - do */
+const struct nla_policy msrguard_status_get_nl_policy[MSRGUARD_A_STATUS_PAD + 1] = {
+};
+
+/* Ops table for msrguard */
+const struct genl_ops msrguard_nl_ops[1] = {
+	{
+		.cmd		= MSRGUARD_CMD_STATUS_GET,
+		.doit		= msrguard_nl_status_get_doit,
+		.policy		= msrguard_status_get_nl_policy,
+		.maxattr	= MSRGUARD_A_STATUS_PAD,
+		.flags		= GENL_ADMIN_PERM,
+	},
+};
+
+static const struct genl_multicast_group msrguard_nl_mcgrps[] = {
+	[MSRGUARD_NLGRP_EVENTS] = { "events", },
+};

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The generic-netlink family "msrguard": events to those who listen, and what is
+ * in force to those who ask. Documentation/netlink/specs/msrguard.yaml has the
+ * contract; the tables made from it are in genl.c.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/build_bug.h>
+#include <linux/ktime.h>
+#include <linux/printk.h>
+#include <net/genetlink.h>
+
+#include "genl.h"
+#include "internal.h"
+
+/* Our values go out as they are. */
+static_assert((int)MG_MODE_OFF == MSRGUARD_MODE_OFF);
+static_assert((int)MG_MODE_AUDIT == MSRGUARD_MODE_AUDIT);
+static_assert((int)MG_MODE_ENFORCE == MSRGUARD_MODE_ENFORCE);
+static_assert((int)MG_AUDITED == MSRGUARD_VERDICT_AUDITED);
+static_assert((int)MG_DENIED == MSRGUARD_VERDICT_DENIED);
+static_assert((int)MG_DROPPED == MSRGUARD_VERDICT_DROPPED);
+static_assert((int)MG_MASKED == MSRGUARD_VERDICT_MASKED);
+static_assert((int)MG_READ == MSRGUARD_DIRECTION_READ);
+static_assert((int)MG_WRITE == MSRGUARD_DIRECTION_WRITE);
+static_assert((int)MG_ORIGIN_EXIT == MSRGUARD_ORIGIN_EXIT);
+static_assert((int)MG_ORIGIN_EMULATOR == MSRGUARD_ORIGIN_EMULATOR);
+static_assert((int)MG_ORIGIN_NESTED_LIST == MSRGUARD_ORIGIN_NESTED_LIST);
+
+/*
+ * Space for an event with every attribute present. One without the optional ones is
+ * up to 72 bytes shorter, which the allocator rounds up to the same size, so there is
+ * nothing to gain by counting each time.
+ */
+#define ACCESS_U64S	7	/* seq, time, vm-id, value, old, pc, generation */
+#define ACCESS_U32S	5	/* vm-pid, vcpu, msr, rule-first, rule-last */
+#define ACCESS_U8S	5	/* direction, origin, cpl, verdict, would-be */
+#define ACCESS_FLAGS	1	/* nested */
+
+static size_t access_size(void)
+{
+	return ACCESS_U64S * nla_total_size_64bit(sizeof(u64)) +
+	       ACCESS_U32S * nla_total_size(sizeof(u32)) +
+	       ACCESS_U8S * nla_total_size(sizeof(u8)) +
+	       ACCESS_FLAGS * nla_total_size(0);
+}
+
+static size_t status_size(void)
+{
+	return nla_total_size(sizeof(u8)) +			/* mode */
+	       nla_total_size_64bit(sizeof(u64)) +		/* generation */
+	       nla_total_size(MG_HASH_LEN) +			/* hash */
+	       nla_total_size(sizeof(u32)) +			/* rules */
+	       3 * nla_total_size_64bit(sizeof(u64));		/* seq, events-sent, events-lost */
+}
+
+static void (*get_status)(struct mg_status *status);
+
+/*
+ * Not the family the generator would write: ours stays out of other network
+ * namespaces, whose administrators have no business with the host's guests, and the
+ * generator cannot say that a group is for administrators only.
+ */
+static const struct genl_multicast_group mcgrps[] = {
+	[MSRGUARD_NLGRP_EVENTS] = {
+		.name	= MSRGUARD_MCGRP_EVENTS,
+		.flags	= GENL_MCAST_CAP_NET_ADMIN,
+	},
+};
+
+static struct genl_family family __ro_after_init = {
+	.name		= MSRGUARD_FAMILY_NAME,
+	.version	= MSRGUARD_FAMILY_VERSION,
+	.netnsok	= false,
+	.parallel_ops	= true,
+	.module		= THIS_MODULE,
+	.ops		= msrguard_nl_ops,
+	.n_ops		= ARRAY_SIZE(msrguard_nl_ops),
+	.mcgrps		= mcgrps,
+	.n_mcgrps	= ARRAY_SIZE(mcgrps),
+};
+
+static int put_u64(struct sk_buff *skb, int attr, u64 value)
+{
+	static_assert((int)MSRGUARD_A_ACCESS_PAD == MSRGUARD_A_STATUS_PAD);
+
+	return nla_put_u64_64bit(skb, attr, value, MSRGUARD_A_ACCESS_PAD);
+}
+
+static int put_access(struct sk_buff *skb, const struct mg_event *event, u64 seq)
+{
+	const struct mg_access *access = &event->access;
+	const struct mg_verdict *verdict = &event->verdict;
+	const struct mg_rule *rule = &event->rule;
+
+	if (put_u64(skb, MSRGUARD_A_ACCESS_SEQ, seq) ||
+	    put_u64(skb, MSRGUARD_A_ACCESS_TIME, ktime_get_boottime_ns()) ||
+	    put_u64(skb, MSRGUARD_A_ACCESS_VM_ID, event->vm_id) ||
+	    nla_put_u32(skb, MSRGUARD_A_ACCESS_VM_PID, event->vm_pid) ||
+	    nla_put_u32(skb, MSRGUARD_A_ACCESS_VCPU, event->vcpu) ||
+	    nla_put_u32(skb, MSRGUARD_A_ACCESS_MSR, access->index) ||
+	    nla_put_u8(skb, MSRGUARD_A_ACCESS_DIRECTION, access->dir) ||
+	    nla_put_u8(skb, MSRGUARD_A_ACCESS_ORIGIN, event->origin))
+		return -EMSGSIZE;
+
+	if (mg_event_value_known(event) &&
+	    put_u64(skb, MSRGUARD_A_ACCESS_VALUE, access->value))
+		return -EMSGSIZE;
+
+	if (mg_event_old_known(event) &&
+	    put_u64(skb, MSRGUARD_A_ACCESS_OLD, access->old))
+		return -EMSGSIZE;
+
+	if (event->regs_known &&
+	    (put_u64(skb, MSRGUARD_A_ACCESS_PC, event->pc) ||
+	     nla_put_u8(skb, MSRGUARD_A_ACCESS_CPL, event->cpl)))
+		return -EMSGSIZE;
+
+	if (event->nested && nla_put_flag(skb, MSRGUARD_A_ACCESS_NESTED))
+		return -EMSGSIZE;
+
+	if (nla_put_u8(skb, MSRGUARD_A_ACCESS_VERDICT, verdict->outcome))
+		return -EMSGSIZE;
+
+	if (verdict->outcome == MG_AUDITED &&
+	    nla_put_u8(skb, MSRGUARD_A_ACCESS_WOULD_BE, verdict->would_be))
+		return -EMSGSIZE;
+
+	if (!rule->is_default &&
+	    (nla_put_u32(skb, MSRGUARD_A_ACCESS_RULE_FIRST, rule->first) ||
+	     nla_put_u32(skb, MSRGUARD_A_ACCESS_RULE_LAST, rule->last)))
+		return -EMSGSIZE;
+
+	return put_u64(skb, MSRGUARD_A_ACCESS_GENERATION, event->generation);
+}
+
+bool mg_netlink_listened(void)
+{
+	return genl_has_listeners(&family, &init_net, MSRGUARD_NLGRP_EVENTS);
+}
+
+enum mg_delivery mg_netlink_send(const struct mg_event *event, u64 seq)
+{
+	struct sk_buff *skb;
+	void *header;
+	int err;
+
+	if (!mg_netlink_listened())
+		return MG_NOT_SENT;
+
+	/* Not accounted: a VMM at its memory limit must not make its events vanish. */
+	skb = genlmsg_new(access_size(), GFP_KERNEL);
+	if (!skb)
+		return MG_LOST;
+
+	header = genlmsg_put(skb, 0, 0, &family, 0, MSRGUARD_CMD_ACCESS_NTF);
+	if (!header || put_access(skb, event, seq)) {
+		WARN_ON_ONCE(1);
+		nlmsg_free(skb);
+		return MG_LOST;
+	}
+	genlmsg_end(skb, header);
+
+	err = genlmsg_multicast(&family, skb, 0, MSRGUARD_NLGRP_EVENTS, GFP_KERNEL);
+	/*
+	 * -ESRCH says that it was queued nowhere. That is no loss if the last listener
+	 * has just left, and is one if all of them are too far behind.
+	 */
+	if (err == -ESRCH && !mg_netlink_listened())
+		return MG_NOT_SENT;
+	return err ? MG_LOST : MG_SENT;
+}
+
+int msrguard_nl_status_get_doit(struct sk_buff *request, struct genl_info *info)
+{
+	struct mg_status status = {};
+	struct sk_buff *skb;
+	void *header;
+
+	skb = genlmsg_new(status_size(), GFP_KERNEL);
+	if (!skb)
+		return -ENOMEM;
+
+	header = genlmsg_put_reply(skb, info, &family, 0, MSRGUARD_CMD_STATUS_GET);
+	if (!header)
+		goto err_free;
+
+	get_status(&status);
+	if (nla_put_u8(skb, MSRGUARD_A_STATUS_MODE, status.mode) ||
+	    put_u64(skb, MSRGUARD_A_STATUS_GENERATION, status.generation) ||
+	    nla_put(skb, MSRGUARD_A_STATUS_HASH, sizeof(status.hash), status.hash) ||
+	    nla_put_u32(skb, MSRGUARD_A_STATUS_RULES, status.rules) ||
+	    put_u64(skb, MSRGUARD_A_STATUS_SEQ, mg_report_seq()) ||
+	    put_u64(skb, MSRGUARD_A_STATUS_EVENTS_SENT, mg_report_sent()) ||
+	    put_u64(skb, MSRGUARD_A_STATUS_EVENTS_LOST, mg_report_lost()))
+		goto err_free;
+
+	genlmsg_end(skb, header);
+	return genlmsg_reply(skb, info);
+
+err_free:
+	nlmsg_free(skb);
+	return -EMSGSIZE;
+}
+
+int mg_netlink_init(void (*status)(struct mg_status *status))
+{
+	int err;
+
+	get_status = status;
+	err = genl_register_family(&family);
+	if (err)
+		pr_err("cannot register the netlink family %s: error %d%s\n",
+		       family.name, err,
+		       err == -EEXIST ? ", another module has the name" : "");
+	return err;
+}
+
+void mg_netlink_exit(void)
+{
+	genl_unregister_family(&family);
+}

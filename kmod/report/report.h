@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The one choke point for reports: counts always, then tells whoever listens.
+ *
+ * Knows nothing of KVM: the hooks describe an access in a struct mg_event.
+ */
+#ifndef MG_REPORT_H
+#define MG_REPORT_H
+
+#include <linux/percpu-defs.h>
+#include <linux/types.h>
+
+#include "../policy/policy.h"
+
+/* The way by which an access reached us; the values are the uAPI's. */
+enum mg_origin {
+	MG_ORIGIN_EXIT,
+	MG_ORIGIN_EMULATOR,
+	MG_ORIGIN_NESTED_LIST,
+};
+
+/* What is counted, for the host and for each VM. */
+enum mg_counter {
+	MG_COUNT_READS,		/* reads that needed a decision */
+	MG_COUNT_WRITES,	/* writes that needed a decision */
+	MG_COUNT_DENIED,
+	MG_COUNT_DROPPED,
+	MG_COUNT_MASKED,
+	MG_COUNT_AUDITED,
+	MG_NR_COUNTERS,
+};
+
+/**
+ * struct mg_counters - one CPU's share of a set of counters
+ * @n: by &enum mg_counter; only ever incremented, by this_cpu_inc()
+ */
+struct mg_counters {
+	u64 n[MG_NR_COUNTERS];
+};
+
+/**
+ * struct mg_event - one access that needed a decision
+ * @access:     the access; @access.value is valid for writes, and for reads if @value_known
+ * @verdict:    what was decided
+ * @rule:       the rule that spoke, a copy
+ * @generation: of the policy that held it
+ * @origin:     by which way it came
+ * @vm_id:      the VM, never used again in this boot
+ * @vm_pid:     process id of the VMM in the initial PID namespace
+ * @vcpu:       the vCPU's id
+ * @described:  somebody listens and the fields below are filled in
+ * @value_known: see @access; for a read the MSR's whole value
+ * @regs_known: @pc and @cpl are valid (they are not for encrypted guests)
+ * @nested:     done by a guest of the guest
+ * @pc:         linear address of the instruction
+ * @cpl:        privilege level at the instruction
+ */
+struct mg_event {
+	struct mg_access access;
+	struct mg_verdict verdict;
+	struct mg_rule rule;
+	u64 generation;
+	enum mg_origin origin;
+	u64 vm_id;
+	u32 vm_pid;
+	u32 vcpu;
+	bool described;
+	bool value_known;
+	bool regs_known;
+	bool nested;
+	u8 cpl;
+	u64 pc;
+};
+
+/**
+ * mg_report_wanted - whether it is worth describing an access in full
+ * @rule:    the rule that spoke
+ * @verdict: the verdict
+ *
+ * False if the access passed, the rule is quiet, or neither the tracepoint is on nor
+ * netlink has a listener.
+ *
+ * Context: any.
+ */
+bool mg_report_wanted(const struct mg_rule *rule, const struct mg_verdict *verdict);
+
+/**
+ * mg_report - count an access, and tell whoever listens if it is described
+ * @event:       the access
+ * @vm_counters: the VM's counters, or NULL
+ *
+ * Every verdict but MG_PASSED also takes a sequence number, described or not, unless the
+ * rule is quiet. What could not be delivered is counted as lost.
+ *
+ * Context: may sleep (allocates with GFP_KERNEL).
+ */
+void mg_report(const struct mg_event *event, struct mg_counters __percpu *vm_counters);
+
+/** mg_counter_sum - sum of one counter over all CPUs; @counters NULL means the host's */
+u64 mg_counter_sum(const struct mg_counters __percpu *counters, enum mg_counter which);
+
+/** mg_counter_name - name of a counter in sysfs */
+const char *mg_counter_name(enum mg_counter which);
+
+/** mg_report_seq - sequence number of the last access that took one */
+u64 mg_report_seq(void);
+/** mg_report_sent - events handed to netlink while somebody listened */
+u64 mg_report_sent(void);
+/** mg_report_lost - events netlink could not deliver to every listener */
+u64 mg_report_lost(void);
+
+/**
+ * struct mg_status - what is in force, for the status request
+ */
+struct mg_status {
+	enum mg_mode mode;
+	u64 generation;
+	u8 hash[MG_HASH_LEN];
+	u32 rules;
+};
+
+/**
+ * mg_report_init - register the generic-netlink family
+ * @get_status: called by the status request, may sleep
+ *
+ * Return: 0 or a negative errno; a message with the reason has then been printed.
+ */
+int mg_report_init(void (*get_status)(struct mg_status *status));
+
+/** mg_report_exit - unregister it; no mg_report() may be under way any more */
+void mg_report_exit(void);
+
+#endif /* MG_REPORT_H */

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash disable=SC2034,SC2154
+#
+# An AMD host under QEMU's TCG. Sourced by "boot", which has set CPU, SMP,
+# MEMORY, ICOUNT, INTERACTIVE, VMLINUX, INITRD, RUN and APPEND. Every emulator
+# defines the two functions below.
+
+# One thread for all CPUs: with one thread a CPU, TCG executes half-patched code
+# while the kernel toggles its hooks, and the host dies of it.
+EMULATOR_ACCEL=tcg,thread=single,tb-size=512
+
+emulator_check()
+{
+	command -v qemu-system-x86_64 >/dev/null ||
+		die "no qemu-system-x86_64: run scripts/deps lab"
+}
+
+# emulator_command: sets COMMAND. It runs until the host powers off or panics,
+# with the host's serial console on its standard input and output.
+emulator_command()
+{
+	COMMAND=(qemu-system-x86_64 -accel "$EMULATOR_ACCEL" -machine q35 -cpu "$CPU"
+		-smp "$SMP" -m "$MEMORY" -nodefaults -no-user-config -display none -no-reboot
+		-kernel "$VMLINUX" -initrd "$INITRD"
+		-fsdev "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap"
+		-device "virtio-9p-pci,fsdev=root,mount_tag=hostroot"
+		-fsdev "local,id=lab,path=$RUN,security_model=none,multidevs=remap"
+		-device "virtio-9p-pci,fsdev=lab,mount_tag=lab"
+		-append "console=ttyS0 loglevel=5 log_buf_len=16M mitigations=off nokaslr tsc=reliable
+			random.trust_cpu=on no_timer_check audit=0 apparmor=0 rcupdate.rcu_expedited=1
+			oops=panic panic=-1 $APPEND")
+	COMMAND=("${COMMAND[@]//$'\n'/ }")
+	COMMAND=("${COMMAND[@]//$'\t'/}")
+	if [[ $ICOUNT ]]; then
+		COMMAND+=(-icount "shift=0,sleep=off")
+	fi
+	if [[ $INTERACTIVE ]]; then
+		COMMAND+=(-serial mon:stdio)
+	else
+		COMMAND+=(-serial stdio)
+	fi
+}

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# A Debian guest under QEMU and KVM, for scripts that run in a host. Sourced. The
+# run directory holds its parts: guest-vmlinux and guest-initrd (see guest-image).
+
+# guest_start [QEMU-ARGUMENT...]: boots it; returns when it takes commands.
+guest_start()
+{
+	# The msr driver warns of writes by default, and refuses none.
+	coproc GUEST {
+		exec qemu-system-x86_64 -accel kvm -cpu host -m 160 -smp 1 \
+			-machine pc -nodefaults -no-user-config -display none -no-reboot \
+			-kernel guest-vmlinux -initrd guest-initrd -serial stdio \
+			-append "console=ttyS0 quiet loglevel=4 mitigations=off nokaslr panic=-1 tsc=reliable no_timer_check msr.allow_writes=on" \
+			"$@" 2>guest-qemu.log
+	}
+	# shellcheck disable=SC2034 # for the caller
+	GUEST_VMM=$GUEST_PID
+	guest_answer
+	case $GUEST_ANSWER in
+	*'@@ ready '*) GUEST_NAME=${GUEST_ANSWER##*@@ ready } ;;
+	*) echo "the guest did not start:"; cat guest-qemu.log; return 1 ;;
+	esac
+}
+
+# guest_answer: reads up to the next "@@" line into GUEST_ANSWER; sets GUEST_STATUS.
+guest_answer()
+{
+	local line
+	GUEST_ANSWER=
+	GUEST_STATUS=
+	while IFS= read -r -t 120 -u "${GUEST[0]}" line; do
+		line=${line%$'\r'}
+		case $line in
+		*'@@ ready '*) GUEST_ANSWER=$line; return ;;
+		'@@ '*) GUEST_STATUS=${line#@@ }; return ;;
+		esac
+		GUEST_ANSWER+=${GUEST_ANSWER:+$'\n'}$line
+	done
+	return 1
+}
+
+# guest COMMAND...: runs a line in the guest, prints what it printed, returns its status.
+guest()
+{
+	printf '%s\n' "$*" >&"${GUEST[1]}"
+	guest_answer || { echo "the guest does not answer; its last words: $GUEST_ANSWER"; return 125; }
+	[[ ! $GUEST_ANSWER ]] || printf '%s\n' "$GUEST_ANSWER"
+	return "$GUEST_STATUS"
+}
+
+guest_stop()
+{
+	printf 'poweroff\n' >&"${GUEST[1]}"
+	wait "$GUEST_VMM"
+}
