@@ -58,9 +58,9 @@ static const struct text_case {
 	{ "masks of every bit",
 	  "default deny deny\n1 mask=~0 mask=0xffffffffffffffff,deny\n2 deny mask=~0x0,keep\n",
 	  DENY_ALL "0x1\t\t\tallow\tallow\n0x2\t\t\tdeny\tallow\n" },
-	{ "options", "default deny deny\n1 allow allow quiet\n2 drop drop audit\n"
+	{ "options", "default deny deny\n1 allow deny quiet\n2 drop allow audit\n"
 	  "3 allow drop quiet audit\n",
-	  DENY_ALL "0x1\t\t\tallow\tallow\tquiet\n0x2\t\t\tdrop\tdrop\taudit\n"
+	  DENY_ALL "0x1\t\t\tallow\tdeny\tquiet\n0x2\t\t\tdrop\tallow\taudit\n"
 	  "0x3\t\t\tallow\tdrop\taudit quiet\n" },
 	{ "no newline after a comment", "default deny deny #", DENY_ALL },
 };

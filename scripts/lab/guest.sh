@@ -15,8 +15,9 @@ guest_start()
 			-append "console=ttyS0 quiet loglevel=4 mitigations=off nokaslr panic=-1 tsc=reliable no_timer_check msr.allow_writes=on" \
 			"$@" 2>guest-qemu.log
 	}
-	# shellcheck disable=SC2034 # for the caller
 	GUEST_VMM=$GUEST_PID
+	# Subshells do not get a coproc's own descriptors.
+	exec {GUEST_OUT}<&"${GUEST[0]}" {GUEST_IN}>&"${GUEST[1]}"
 	guest_answer
 	case $GUEST_ANSWER in
 	*'@@ ready '*) GUEST_NAME=${GUEST_ANSWER##*@@ ready } ;;
@@ -30,7 +31,7 @@ guest_answer()
 	local line
 	GUEST_ANSWER=
 	GUEST_STATUS=
-	while IFS= read -r -t 120 -u "${GUEST[0]}" line; do
+	while IFS= read -r -t 120 -u "$GUEST_OUT" line; do
 		line=${line%$'\r'}
 		case $line in
 		*'@@ ready '*) GUEST_ANSWER=$line; return ;;
@@ -44,7 +45,7 @@ guest_answer()
 # guest COMMAND...: runs a line in the guest, prints what it printed, returns its status.
 guest()
 {
-	printf '%s\n' "$*" >&"${GUEST[1]}"
+	printf '%s\n' "$*" >&"$GUEST_IN"
 	guest_answer || { echo "the guest does not answer; its last words: $GUEST_ANSWER"; return 125; }
 	[[ ! $GUEST_ANSWER ]] || printf '%s\n' "$GUEST_ANSWER"
 	return "$GUEST_STATUS"
@@ -52,6 +53,6 @@ guest()
 
 guest_stop()
 {
-	printf 'poweroff\n' >&"${GUEST[1]}"
+	printf 'poweroff\n' >&"$GUEST_IN"
 	wait "$GUEST_VMM"
 }

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# For people; the kernel's build system reads Kbuild. "make help" lists all.
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+KERNEL ?= 6.12
+DESTDIR ?=
+PREFIX ?= /usr/local
+
+export PREFIX DESTDIR
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help:
+	@echo 'On a hypervisor of your own:'
+	@echo '  make module            the module, for the running kernel (or KDIR=...)'
+	@echo '  make tools             the command msrguard'
+	@echo '  make install           install the command, its man page and completion'
+	@echo '  make modules_install   install the module'
+	@echo
+	@echo 'In an emulated host (Debian 12; needs root only to install packages):'
+	@echo '  make demo              see a guest being blocked'
+	@echo '  make lab               a shell in a host (KERNEL=6.1 or 6.12)'
+	@echo
+	@echo 'Tests:'
+	@echo '  make test              everything: KUnit, then the selftests on every kernel'
+	@echo '  make kunit             only KUnit'
+	@echo '  make test-host         only the selftests on one kernel (KERNEL=, TESTS=)'
+	@echo '  make bench             what an access costs, counted in instructions'
+	@echo '  make style             checkpatch, sparse, W=1, shellcheck'
+	@echo '  make check-generated   generated files are what the generator makes'
+	@echo
+	@echo '  make generate          generate them anew'
+	@echo '  make clean             remove what was built here'
+	@echo
+	@echo 'Downloads and builds of the lab are kept in $${MSRGUARD_CACHE:-~/.cache/msrguard}.'
+
+.PHONY: module modules_install
+module:
+	@test -d '$(KDIR)' || { \
+		echo 'No headers of the running kernel ($(KDIR)).' \
+			"On Debian: apt-get install linux-headers-$$(uname -r)" >&2; \
+		exit 1; }
+	$(MAKE) -C '$(KDIR)' M='$(CURDIR)' modules
+
+modules_install: module
+	$(MAKE) -C '$(KDIR)' M='$(CURDIR)' modules_install
+
+.PHONY: tools install
+tools:
+	$(MAKE) -C tools
+
+install: tools
+	$(MAKE) -C tools install
+
+.PHONY: demo lab
+demo:
+	@scripts/deps build lab
+	@scripts/demo
+
+lab:
+	@scripts/deps build lab
+	@scripts/lab/shell $(KERNEL)
+
+.PHONY: test kunit test-host bench
+test:
+	@scripts/test
+
+kunit:
+	@scripts/deps kunit
+	@scripts/kunit/run
+
+test-host:
+	@scripts/deps build lab
+	@scripts/lab/run-tests $(KERNEL) $(TESTS)
+
+bench:
+	@scripts/deps build lab
+	@scripts/bench
+
+.PHONY: style generate check-generated
+style:
+	@scripts/style
+
+generate:
+	@scripts/deps generate
+	@scripts/ynl-regen
+
+check-generated:
+	@scripts/deps generate
+	@scripts/ynl-regen --check
+
+.PHONY: clean
+clean:
+	-[ ! -d '$(KDIR)' ] || $(MAKE) -C '$(KDIR)' M='$(CURDIR)' clean
+	$(MAKE) -C tools clean
+	$(MAKE) -C selftests clean

@@ -1,0 +1,546 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Usage: selftests/cmd.sh, as root in a host with KVM
+#
+# The command msrguard against the real module: every subcommand with good and bad
+# input, its exit status and what it says; who may not use it; events, and exactly how
+# many were lost. Prints TAP.
+#
+#   MSRGUARD_BIN  the command (default: msrguard in PATH)
+#   MSRGUARD_KO   the module
+
+set -euo pipefail
+
+die()
+{
+	echo "Bail out! $*"
+	exit 1
+}
+
+[[ $(id -u) == 0 ]] || die "run this as root in a test host, not on a machine that matters"
+BIN=$(command -v "${MSRGUARD_BIN:-msrguard}") || die "no command msrguard; set MSRGUARD_BIN"
+KO=${MSRGUARD_KO:?set it to the msrguard.ko to test}
+for program in python3 setpriv unshare sha256sum; do
+	command -v "$program" >/dev/null || die "$program is missing"
+done
+HERE=$(cd "$(dirname "$0")" && pwd)
+GUEST=$HERE/files/guest-access
+[[ -x $GUEST ]] || die "$GUEST is missing: copy the folder files with this script"
+
+WORK=$(mktemp -d)
+chmod 755 "$WORK"
+# Also for a user who may not look where the command lies.
+cp "$BIN" "$WORK/msrguard"
+BIN=$WORK/msrguard
+SYS=/sys/kernel/msrguard
+TRACING=/sys/kernel/tracing
+TESTS=0
+FAILED=0
+RC=0
+NOBODY=(setpriv --reuid=65534 --regid=65534 --clear-groups --)
+
+cleanup()
+{
+	local job
+	for job in $(jobs -p); do
+		kill -CONT "$job" 2>/dev/null || true
+		kill "$job" 2>/dev/null || true
+	done
+	wait
+	[[ ! -d /sys/module/msrguard ]] || rmmod msrguard || true
+	rm -rf "$WORK"
+}
+trap cleanup EXIT
+
+# run [ARGUMENT...]: the command; sets RC, and the files out and err.
+run()
+{
+	RC=0
+	"$BIN" "$@" >"$WORK/out" 2>"$WORK/err" </dev/null || RC=$?
+}
+
+# run_as PREFIX... +++ ARGUMENT...: the same under another command.
+run_as()
+{
+	local prefix=()
+	while [[ $1 != +++ ]]; do
+		prefix+=("$1")
+		shift
+	done
+	shift
+	RC=0
+	"${prefix[@]}" "$BIN" "$@" >"$WORK/out" 2>"$WORK/err" </dev/null || RC=$?
+}
+
+# ok NAME COMMAND...: one test.
+ok()
+{
+	local name=$1
+	shift
+	TESTS=$((TESTS + 1))
+	if "$@"; then
+		echo "ok $TESTS - $name"
+		return
+	fi
+	FAILED=$((FAILED + 1))
+	echo "not ok $TESTS - $name"
+	echo "# not so: $*"
+	echo "# exit status $RC"
+	head -n 20 "$WORK/out" | cut -c1-300 | sed 's/^/# stdout: /'
+	head -n 20 "$WORK/err" | cut -c1-300 | sed 's/^/# stderr: /'
+}
+
+# ended RC [REGEX]: exit status, and a line on stderr.
+ended()
+{
+	[[ $RC == "$1" ]] || return 1
+	[[ $# == 1 ]] || grep -Eq -- "$2" "$WORK/err"
+}
+
+prints() { grep -Eq -- "$1" "$WORK/out"; }
+complains() { grep -Eq -- "$1" "$WORK/err"; }
+lines_are() { [[ $(wc -l <"$WORK/$1") == "$2" ]]; }
+equal() { [[ $1 == "$2" ]]; }
+json() { python3 -c 'import json, sys; d = json.load(open(sys.argv[1])); sys.exit(not eval(sys.argv[2]))' "$WORK/out" "$1"; }
+# json_lines EXPRESSION: of the list of objects, called d.
+json_lines() { python3 -c 'import json, sys; d = [json.loads(l) for l in open(sys.argv[1])]; sys.exit(not eval(sys.argv[2]))' "$WORK/watch.out" "$1"; }
+state() { cat "$SYS/policy/generation" "$SYS/policy/hash"; }
+sequence() { cat "$SYS/stats/sequence"; }
+
+# watch ARGUMENT...: in the background, when it listens; sets WATCH.
+watch()
+{
+	local try
+	"$BIN" watch "$@" >"$WORK/watch.out" 2>"$WORK/watch.err" </dev/null &
+	WATCH=$!
+	for ((try = 0; try < 300; try++)); do
+		! grep -q '^listening' "$WORK/watch.err" || return 0
+		kill -0 "$WATCH" 2>/dev/null || break
+		sleep 0.1
+	done
+	die "watch does not listen: $(<"$WORK/watch.err")"
+}
+
+# watch_end [SIGNAL]: end it, or wait for it; sets RC, out and err.
+watch_end()
+{
+	[[ $# == 0 ]] || kill "-$1" "$WATCH"
+	RC=0
+	wait "$WATCH" || RC=$?
+	cp "$WORK/watch.out" "$WORK/out"
+	cp "$WORK/watch.err" "$WORK/err"
+}
+
+test_not_loaded()
+{
+	run status
+	ok "status without the module" ended 3
+	ok "says how to load it" prints 'do: modprobe msrguard'
+	run status --json
+	ok "status --json without the module" ended 3
+	ok "is JSON" json 'not d["loaded"]'
+	for command in show mode 'mode off' "load $WORK/none" 'add 0x10 allow deny' 'del 0x10' watch; do
+		echo 'default deny deny' >"$WORK/none"
+		# shellcheck disable=SC2086 # the words of a command
+		run $command
+		ok "${command%% *} without the module" ended 3 'the module is not loaded'
+	done
+}
+
+test_status()
+{
+	run status
+	ok "status of a fresh module" ended 1
+	ok "it guards nothing, and that is told" prints '^wrong: the policy allows everything'
+	ok "nothing else is wrong" equal "$(grep -c '^wrong:' "$WORK/out")" 1
+	echo 'default allow deny' >"$WORK/policy"
+	run load "$WORK/policy"
+	run status
+	ok "status with a policy" ended 0
+	ok "nothing is wrong" prints '^nothing is wrong$'
+	run status --json
+	ok "every hook is attached" json 'len(d["hooks"]) > 5 and all(h["state"] == "attached" for h in d["hooks"])'
+	ok "generation and hash are the module's" json 'int(d["policy"]["generation"], 0) == '"$(<"$SYS/policy/generation")"' and d["policy"]["hash"] == "'"$(<"$SYS/policy/hash")"'"'
+	ok "no VM" json 'd["vms"] == []'
+	modprobe -r "${LAB_VENDOR_MODULE:-kvm_amd}"
+	run status
+	ok "without KVM's vendor module" prints '^note:  neither kvm_amd nor kvm_intel is loaded'
+	modprobe "${LAB_VENDOR_MODULE:-kvm_amd}"
+}
+
+test_load()
+{
+	local before after
+	cat >"$WORK/policy" <<-END
+		# a policy
+		0x10		allow	deny
+		default		deny	drop	# comment
+		0x1a0		allow	mask=0x400000000,deny
+		0x800-0x83f	allow	allow	quiet
+	END
+	before=$(<"$SYS/policy/generation")
+	run load "$WORK/policy"
+	ok "load" ended 0
+	ok "reads back what is in force" prints "^policy loaded: generation $((before + 1)), hash $(<"$SYS/policy/hash")\$"
+	run show
+	ok "show" ended 0
+	ok "has the rules" equal "$(grep -vc '^#' "$WORK/out")" 4
+	ok "is the text that the hash is of" equal "$(sha256sum <"$WORK/out")" "$(<"$SYS/policy/hash")  -"
+	cp "$WORK/out" "$WORK/canonical"
+	before=$(<"$SYS/policy/hash")
+	run load "$WORK/canonical"
+	ok "what show prints can be loaded" ended 0
+	ok "and is the same policy" equal "$before" "$(<"$SYS/policy/hash")"
+	RC=0
+	"$BIN" load - <"$WORK/policy" >"$WORK/out" 2>"$WORK/err" || RC=$?
+	ok "load from standard input" ended 0
+	{
+		echo default deny deny
+		printf '%d allow allow\n' {1..100000}
+	} >"$WORK/policy"
+	run load "$WORK/policy"
+	ok "load of 100000 rules" ended 0
+	run status --json
+	after=$RC
+	ok "status counts them" json 'd["policy"]["rules"] == 100000'
+	ok "and is content" equal "$after" 0
+}
+
+# refused NAME PLACE-AND-REASON: $WORK/policy is, and changes nothing.
+refused()
+{
+	local before
+	before=$(state)
+	run load "$WORK/policy"
+	ok "$1 is refused" ended 1 "^$WORK/policy$2"
+	ok "$1: the policy in force stays" equal "$(state)" "$before"
+}
+
+test_load_bad()
+{
+	printf 'default allow deny\n' >"$WORK/policy"
+	run load "$WORK/policy"
+	printf 'default deny deny\n0x10\tallow\tdney\n' >"$WORK/policy"
+	refused "an unknown word" ':2:12: .*dney'
+	ok "an unknown word: the line and a caret" diff <(tail -n 2 "$WORK/err") - <<-END
+		  0x10    allow   dney
+		                  ^
+	END
+	printf 'default deny deny\n0x100000000 allow deny\n' >"$WORK/policy"
+	refused "an index over 32 bits" ':2:1: .*32 bits'
+	printf 'default deny deny\n0x10 allow mask=0x10000000000000000,deny\n' >"$WORK/policy"
+	refused "a mask over 64 bits" ':2:17: .*64 bits'
+	printf 'default deny deny\n0x20-0x10 allow deny\n' >"$WORK/policy"
+	refused "a reversed range" ':2:[0-9]+: '
+	printf 'default deny deny\n0x10-0x20 allow deny\n0x18-0x28 allow deny\n' >"$WORK/policy"
+	refused "an overlap" ':3:[0-9]+: '
+	printf 'default deny deny\n0x10 allow deny\n0x10 deny deny\n' >"$WORK/policy"
+	refused "a duplicate" ':3:[0-9]+: '
+	printf '0x10 allow deny\n' >"$WORK/policy"
+	refused "no default" ': .*default'
+	printf 'default deny deny\ndefault deny deny\n' >"$WORK/policy"
+	refused "two defaults" ':2:[0-9]+: .*default'
+	printf 'default deny deny\n0x10 al\0ow deny\n' >"$WORK/policy"
+	refused "a NUL" ':2:8: .*NUL'
+	printf 'default deny deny\n010 allow deny\n' >"$WORK/policy"
+	refused "an octal number" ':2:1: '
+	head -c 10485760 /dev/urandom >"$WORK/policy"
+	refused "10 MB of noise" ':1:[0-9]+: '
+	{
+		echo default deny deny
+		head -c 1048576 /dev/zero | tr '\0' 1
+		echo ' allow deny'
+	} >"$WORK/policy"
+	refused "a line of 1 MB" ':2:[0-9]+: .*longer'
+	: >"$WORK/policy"
+	refused "an empty file" ': '
+	truncate -s 33554433 "$WORK/policy"
+	run load "$WORK/policy"
+	ok "more than 32 MiB is refused" ended 1 'larger than 32 MiB'
+	rm "$WORK/policy"
+}
+
+test_two_writers()
+{
+	local before writer job jobs=()
+	echo 'default allow deny' >"$WORK/policy"
+	before=$(state)
+	# A writer that stages and lives, without the lock that the command takes.
+	exec {writer}>"$SYS/policy/load"
+	echo 'default deny deny' >&"$writer"
+	run load "$WORK/policy"
+	ok "load beside another writer" ended 1 "process $$ is staging"
+	ok "changes nothing" equal "$(state)" "$before"
+	echo 0 >"$SYS/policy/commit"
+	exec {writer}>&-
+	run load "$WORK/policy"
+	ok "load after it" ended 0
+	before=$(<"$SYS/policy/generation")
+	for job in {1..8}; do
+		"$BIN" load "$WORK/policy" >/dev/null 2>>"$WORK/many.err" &
+		jobs+=($!)
+	done
+	RC=0
+	for job in "${jobs[@]}"; do
+		wait "$job" || RC=$?
+	done
+	ok "eight loads at once all succeed" equal "$RC" 0
+	ok "one after the other" equal "$(<"$SYS/policy/generation")" $((before + 8))
+}
+
+test_rules()
+{
+	local before
+	echo 'default allow allow' >"$WORK/policy"
+	run load "$WORK/policy"
+	run add 0x10 allow deny audit
+	ok "add of words" ended 0
+	ok "reads back what is in force" prints "^policy changed: generation $(<"$SYS/policy/generation"), hash $(<"$SYS/policy/hash")\$"
+	run add '0x800-0x83f drop drop' '0xc0000080 mask=~1 mask=~0x1000,keep quiet'
+	ok "add of two in quotes" ended 0
+	run add default deny deny
+	ok "add of a default" ended 0
+	run show
+	ok "all are there" equal "$(tr -s '\t' ' ' <"$WORK/out" | grep -v '^#')" \
+		"default deny deny
+0x10 allow deny audit
+0x800-0x83f drop drop
+0xc0000080 mask=0xfffffffffffffffe mask=0xffffffffffffefff,keep quiet"
+	before=$(state)
+	run add 0x10 deny deny
+	ok "add of what is there" ended 1 '^<rule>:1:'
+	run add 0x820-0x900 deny deny
+	ok "add of an overlap" ended 1 '^<rule>:1:'
+	run add 0x11 alow deny
+	ok "add of an unknown word" ended 1 '^<rule>:1:6: .*alow'
+	ok "shows where" equal "$(tail -n 1 "$WORK/err")" '       ^'
+	run del 0x11
+	ok "del of what is not there" ended 1 '^<range>:1:'
+	run del 0x800
+	ok "del of a part of a rule" ended 1 '^<range>:1:'
+	run del default
+	ok "del of the default" ended 1 '^<range>:1:.*default'
+	ok "none of these changed anything" equal "$(state)" "$before"
+	run add '0x12 deny deny' '0x13 what deny' '0x14 deny deny'
+	ok "the second of three rules" ended 1 '^<rule 2>:1:6:'
+	ok "says what is done" complains '1 of 3'
+	run show
+	ok "the first is in force" prints '^0x12\s'
+	ok "the third is not" equal "$(grep -c '^0x14' "$WORK/out")" 0
+	run del 0x12 0x800-0x83f
+	ok "del" ended 0
+	run show
+	ok "they are gone" equal "$(grep -cE '^0x(12|800)' "$WORK/out")" 0
+}
+
+test_mode()
+{
+	local mode
+	for mode in off audit enforce; do
+		run mode "$mode"
+		ok "mode $mode" ended 0
+		ok "is in force" equal "$(<"$SYS/mode")" "$mode"
+		run mode
+		ok "and shown" equal "$(<"$WORK/out")" "$mode"
+	done
+	run mode off
+	run status
+	ok "off is wrong" ended 1
+	ok "and told" prints '^wrong: mode is off'
+	run mode enforce
+	run mode Enforce
+	ok "no such mode" ended 2 'it is off, audit or enforce'
+}
+
+# What is shown is of one policy, also while it changes all the time.
+test_show_consistent()
+{
+	local one two changer shown i good=1
+	{ echo default deny deny; printf '%d allow allow\n' {1..3000}; } >"$WORK/one"
+	{ echo default deny deny; printf '%d allow deny\n' {1..3000}; } >"$WORK/two"
+	run load "$WORK/one"
+	one=$(<"$SYS/policy/hash")
+	run load "$WORK/two"
+	two=$(<"$SYS/policy/hash")
+	while :; do
+		"$BIN" load "$WORK/one"
+		"$BIN" load "$WORK/two"
+	done >/dev/null 2>&1 &
+	changer=$!
+	for ((i = 0; i < 10; i++)); do
+		run show
+		shown=$(sha256sum <"$WORK/out")
+		[[ $RC == 0 && ( ${shown%% *} == "$one" || ${shown%% *} == "$two" ) ]] || good=0
+	done
+	kill "$changer"
+	wait "$changer" 2>/dev/null || true
+	ok "show while the policy changes" equal "$good" 1
+}
+
+test_permission()
+{
+	local command file
+	echo 'default deny deny' >"$WORK/policy"
+	chmod 644 "$WORK/policy"
+	for command in status 'status --json' show mode 'mode off' "load $WORK/policy" \
+		'add 0x10 allow deny' 'del 0x10' watch 'watch --json'; do
+		# shellcheck disable=SC2086 # the words of a command
+		run_as "${NOBODY[@]}" +++ $command
+		ok "$command as nobody" ended 4
+		ok "$command as nobody says why" grep -Eq 'permission denied|not permitted' "$WORK"/{out,err}
+	done
+	while read -r file; do
+		! "${NOBODY[@]}" cat "$file" >/dev/null 2>&1 || echo "$file can be read"
+		! "${NOBODY[@]}" sh -c ": >'$file'" 2>/dev/null || echo "$file can be written"
+	done < <(find "$SYS" -type f) >"$WORK/out"
+	ok "nobody can use any file of the module" lines_are out 0
+	run_as setpriv --bounding-set=-net_admin --inh-caps=-net_admin -- +++ watch
+	ok "watch as root without CAP_NET_ADMIN" ended 4 'not permitted'
+	run_as unshare --net +++ watch
+	ok "watch in another network namespace" ended 1 'network namespace'
+	run_as unshare --map-root-user --net +++ watch
+	ok "watch as root of a user namespace" ended 1 'network namespace'
+}
+
+test_watch()
+{
+	local before
+	run mode enforce
+	echo 'default deny deny' >"$WORK/policy"
+	run load "$WORK/policy"
+	run add '0x174 allow deny' '0x175-0x176 allow deny quiet'
+
+	watch
+	watch_end INT
+	ok "watch without an event" ended 0 '^0 events, 0 lost$'
+
+	before=$(sequence)
+	watch
+	ok "the guest faults" equal "$("$GUEST" write 0x174 0x1122334455667788 3)" "accesses=3 faults=3"
+	ok "and on the default line" equal "$("$GUEST" read 0x12345 0 2)" "accesses=2 faults=2"
+	ok "and on a quiet rule" equal "$("$GUEST" write 0x176 0 5)" "accesses=5 faults=5"
+	sleep 0.5
+	watch_end INT
+	ok "watch" ended 0 '^5 events, 0 lost$'
+	ok "one line an event" lines_are out 5
+	ok "of a write" prints "^time=[0-9]+\.[0-9]{9} vm=[0-9]+ pid=[0-9]+ vcpu=0 msr=0x174 dir=write origin=exit value=0x1122334455667788 old=0x0 pc=0x1000 cpl=0 nested=0 verdict=denied would_be=denied rule=0x174 generation=$(<"$SYS/policy/generation") seq=$((before + 1))\$"
+	ok "of a read" prints "msr=0x12345 dir=read origin=exit value=unknown old=unknown pc=0x1000 .* verdict=denied would_be=denied rule=default .* seq=$((before + 5))\$"
+
+	watch --json --count 2
+	"$GUEST" write 0x174 0xffffffffffffffff 5 >/dev/null
+	watch_end
+	ok "watch --json --count" ended 0
+	ok "is JSON, with a summary" json_lines '[o["type"] for o in d] == ["access", "access", "summary"]'
+	ok "has all bits" json_lines 'd[0]["value"] == "0xffffffffffffffff" and d[0]["msr"] == "0x174" and d[0]["cpl"] == 0 and d[0]["nested"] is False'
+	ok "counts them" json_lines 'd[2] == {"type": "summary", "events": "0x2", "lost": "0x0"}'
+
+	run mode audit
+	watch --json
+	ok "in audit, the guest does not fault" equal "$("$GUEST" write 0x174 8 2)" "accesses=2 faults=0"
+	sleep 0.5
+	watch_end TERM
+	ok "audited, with what it would be" json_lines 'len(d) == 3 and all((o["verdict"], o["would_be"]) == ("audited", "denied") for o in d[:2])'
+	run mode enforce
+}
+
+# The same line as the tracepoint's, but for the time.
+test_watch_and_trace()
+{
+	[[ -d $TRACING/events ]] || mount -t tracefs tracefs "$TRACING"
+	echo >"$TRACING/trace"
+	echo 1 >"$TRACING/events/msrguard/msrguard_access/enable"
+	watch
+	"$GUEST" write 0x174 0x55 3 >/dev/null
+	"$GUEST" read 0xc0000082 0 1 >/dev/null
+	sleep 0.5
+	watch_end INT
+	echo 0 >"$TRACING/events/msrguard/msrguard_access/enable"
+	sed 's/^time=[^ ]* //' "$WORK/watch.out" >"$WORK/by-watch"
+	sed -n 's/.* msrguard_access: //p' "$TRACING/trace" >"$WORK/by-trace"
+	ok "watch and the tracepoint say something" equal "$(wc -l <"$WORK/by-trace")" 4
+	ok "and the same" cmp -s "$WORK/by-watch" "$WORK/by-trace"
+}
+
+# A listener that stands still: what it did not get, it says.
+test_watch_loss()
+{
+	local before after lost events
+	before=$(sequence)
+	watch --json --buffer 16
+	kill -STOP "$WATCH"
+	"$GUEST" write 0x174 1 2000 >/dev/null
+	kill -CONT "$WATCH"
+	sleep 2
+	"$GUEST" write 0x174 1 10 >/dev/null
+	sleep 1
+	after=$(sequence)
+	watch_end INT
+	ok "watch that fell behind" ended 0
+	events=$(python3 -c 'import json, sys; print(int(json.loads(sys.stdin.readlines()[-1])["events"], 0))' <"$WORK/out")
+	lost=$(python3 -c 'import json, sys; print(int(json.loads(sys.stdin.readlines()[-1])["lost"], 0))' <"$WORK/out")
+	ok "lost something" [ "$lost" -gt 0 ]
+	ok "and got something" [ "$events" -gt 10 ]
+	ok "events and lost are all there were" equal $((events + lost)) $((after - before))
+	ok "as the module counted too" equal "$lost" "$(<"$SYS/stats/events_lost")"
+	ok "each gap is where it was" json_lines 'sum(int(o["count"], 0) for o in d if o["type"] == "lost") == '"$lost"' and all(int(o["last"], 0) - int(o["first"], 0) + 1 == int(o["count"], 0) for o in d if o["type"] == "lost")'
+	ok "a loss is told before the end" json_lines '"lost" in [o["type"] for o in d[:-11]]'
+	run status
+	ok "and is wrong in status" prints "^wrong: $lost events did not reach"
+
+	before=$(sequence)
+	watch --buffer 16
+	kill -STOP "$WATCH"
+	"$GUEST" write 0x174 1 500 >/dev/null
+	kill -INT "$WATCH"
+	kill -CONT "$WATCH"
+	watch_end
+	events=$(wc -l < <(grep '^time=' "$WORK/out"))
+	ok "a loss at the end is told too" ended 0 "^$events events, $((500 - events)) lost\$"
+}
+
+test_watch_ends()
+{
+	RC=0
+	# shellcheck disable=SC2016 # for the shell within
+	timeout 60 bash -c '"$1" watch | head -n 1; exit "${PIPESTATUS[0]}"' - "$BIN" \
+		>"$WORK/out" 2>"$WORK/err" &
+	WATCH=$!
+	until grep -q '^listening' "$WORK/err" 2>/dev/null; do
+		kill -0 "$WATCH" || break
+		sleep 0.1
+	done
+	"$GUEST" write 0x174 1 3 >/dev/null
+	wait "$WATCH" || RC=$?
+	ok "watch whose reader goes away" ended 0
+	RC=0
+	"$BIN" watch --count 1 >/dev/full 2>"$WORK/err" &
+	WATCH=$!
+	sleep 1
+	"$GUEST" write 0x174 1 1 >/dev/null
+	wait "$WATCH" || RC=$?
+	ok "watch that cannot write" ended 1 'cannot write the output: No space left'
+	watch
+	rmmod msrguard
+	watch_end
+	ok "watch when the module goes" ended 3 'the module was unloaded'
+	ok "has a summary too" complains '^0 events, 0 lost$'
+}
+
+[[ ! -d /sys/module/msrguard ]] || rmmod msrguard
+test_not_loaded
+insmod "$KO" || die "the module cannot be loaded: $(dmesg | grep msrguard | tail -n 1)"
+test_status
+test_load
+test_load_bad
+test_two_writers
+test_rules
+test_mode
+test_show_consistent
+test_permission
+test_watch
+test_watch_and_trace
+test_watch_loss
+test_watch_ends
+echo "1..$TESTS"
+echo "# $((TESTS - FAILED)) passed, $FAILED failed"
+[[ $FAILED == 0 ]]

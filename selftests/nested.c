@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The same rows by a guest of the guest (L2), whose own hypervisor (L1) lets it do everything.
+ *
+ * An MSR that the hardware's bitmap does not cover always exits to L1, whose business it then
+ * is: no rule speaks. That too is checked.
+ */
+#include "kselftest_harness.h"
+#include "lib/row.h"
+
+static const struct way by_l2 = {
+	.access = l2_access,
+	.origin = MSRGUARD_ORIGIN_EXIT,
+	.nested = true,
+};
+
+FIXTURE(nested) {
+	struct bench_table table;
+};
+
+FIXTURE_VARIANT(nested) {
+	struct row row;
+};
+
+#define ROW(name, ...) \
+	FIXTURE_VARIANT_ADD(nested, name) { .row = { __VA_ARGS__ } }
+#include "lib/rows.h"
+
+FIXTURE_SETUP(nested)
+{
+	table_up(_metadata, &self->table, 1, 0);
+	if (!nested_works(self->table.vm))
+		SKIP(return, "no nested SVM here");
+}
+
+FIXTURE_TEARDOWN(nested)
+{
+	table_down(&self->table);
+}
+
+static bool bitmap_covers(uint32_t msr)
+{
+	uint32_t window = msr & ~0x1fffu;
+
+	return !window || window == 0xc0000000 || window == 0xc0010000;
+}
+
+/* An access that exits to L1 concerns nobody else. */
+static void check_is_l1s(struct __test_metadata *_metadata, struct bench_table *table,
+			 const struct row *row)
+{
+	struct mg_stats start, d;
+	struct access_result r;
+	struct mg_event event;
+
+	prepare_row(_metadata, row, table->vcpu);
+	start = mg_stats();
+	r = l2_access(table->vcpu, row->op, row->msr, row->value);
+	EXPECT_EQ(SVM_EXIT_CODE_MSR, r.l2_exit);
+	d = mg_stats_since(&start);
+	EXPECT_EQ(0, d.reads + d.writes + d.sequence);
+	EXPECT_FALSE(mg_next_event(table->listener, &event, 50));
+}
+
+TEST_F(nested, row)
+{
+	if (bitmap_covers(variant->row.msr))
+		check_row(_metadata, &self->table, &variant->row, &by_l2);
+	else
+		check_is_l1s(_metadata, &self->table, &variant->row);
+}
+
+TEST_F(nested, row_that_l1_intercepts)
+{
+	l2_set_intercept_all(self->table.vcpu, true);
+	check_is_l1s(_metadata, &self->table, &variant->row);
+}
+
+FIXTURE(l2_spin) {
+	struct bench_table table;
+};
+
+FIXTURE_VARIANT(l2_spin) {
+	int op;
+};
+
+FIXTURE_VARIANT_ADD(l2_spin, write) { .op = OP_WRMSR };
+FIXTURE_VARIANT_ADD(l2_spin, read) { .op = OP_RDMSR };
+
+FIXTURE_SETUP(l2_spin)
+{
+	table_up(_metadata, &self->table, 1, 0);
+	if (!nested_works(self->table.vm))
+		SKIP(return, "no nested SVM here");
+	ASSERT_TRUE(vcpu_set_msr(self->table.vcpu, MSR_STAR, STAR_A));
+}
+
+FIXTURE_TEARDOWN(l2_spin)
+{
+	table_down(&self->table);
+}
+
+TEST_F(l2_spin, rule_before_it_starts)
+{
+	struct vcpu *vcpu = self->table.vcpu;
+	struct access_result r;
+
+	use_policy(_metadata, "0xc0000081 deny deny quiet");
+	l2_spin_start(vcpu, variant->op, MSR_STAR, STAR_B);
+	ASSERT_TRUE(spin_wait_faults(vcpu, 1000, 10000));
+	EXPECT_EQ(0, spin_ok(vcpu));
+	r = guest_spin_stop(vcpu);
+	EXPECT_EQ(VECTOR_GP, r.vector);
+	EXPECT_EQ(r.insn_rip, r.fault_rip);
+	EXPECT_EQ(SVM_EXIT_CODE_VMMCALL, r.l2_exit);
+}
+
+/* A rule published while L2 runs holds from then on, though L1 does not enter L2 again. */
+TEST_F(l2_spin, rule_while_it_runs)
+{
+	struct vcpu *vcpu = self->table.vcpu;
+	uint64_t ok;
+
+	l2_spin_start(vcpu, variant->op, MSR_STAR, STAR_B);
+	ASSERT_TRUE(spin_wait_ok(vcpu, 10000, 10000));
+	EXPECT_EQ(0, spin_faults(vcpu));
+	use_policy(_metadata, "0xc0000081 deny deny quiet");
+	ok = spin_ok(vcpu);
+	EXPECT_TRUE(spin_wait_faults(vcpu, 100, 5000));
+	EXPECT_LE(spin_ok(vcpu), ok + 1);
+	EXPECT_EQ(SVM_EXIT_CODE_VMMCALL, guest_spin_stop(vcpu).l2_exit);
+}
+
+/* Withdrawn while L2 runs: allowed at once, by hardware at the latest from the next entry on. */
+TEST_F(l2_spin, rule_withdrawn_while_it_runs)
+{
+	struct vcpu *vcpu = self->table.vcpu;
+	struct bench_result r;
+	uint64_t faults;
+
+	use_policy(_metadata, "0xc0000081 deny deny quiet");
+	l2_spin_start(vcpu, variant->op, MSR_STAR, STAR_B);
+	ASSERT_TRUE(spin_wait_faults(vcpu, 1000, 10000));
+	ASSERT_EQ(0, mg_load_policy(MG_ALLOW_ALL));
+	faults = spin_faults(vcpu);
+	EXPECT_TRUE(spin_wait_ok(vcpu, 100, 5000));
+	EXPECT_LE(spin_faults(vcpu), faults + 1);
+	EXPECT_EQ(SVM_EXIT_CODE_VMMCALL, guest_spin_stop(vcpu).l2_exit);
+	r = l2_bench(vcpu, variant->op, MSR_STAR, STAR_B, 20000);
+	EXPECT_EQ(0, r.faults);
+	EXPECT_LT(r.exits, 20000 / 20);
+}
+
+/* A rule for L1's vCPU while it alternates between L1 and L2. */
+TEST_F(l2_spin, both_levels)
+{
+	struct vcpu *vcpu = self->table.vcpu;
+
+	for (unsigned int i = 0; i < 10; i++) {
+		use_policy(_metadata, "0xc0000081 deny deny quiet");
+		EXPECT_EQ(VECTOR_GP, l2_access(vcpu, variant->op, MSR_STAR, STAR_B).vector);
+		EXPECT_EQ(VECTOR_GP, guest_access(vcpu, variant->op, MSR_STAR, STAR_B).vector);
+		ASSERT_EQ(0, mg_load_policy(MG_ALLOW_ALL));
+		EXPECT_EQ(0, guest_access(vcpu, variant->op, MSR_STAR, STAR_B).vector);
+		EXPECT_EQ(0, l2_access(vcpu, variant->op, MSR_STAR, STAR_B).vector);
+	}
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# Completion for msrguard(8). Works with and without the bash-completion package.
+
+# The rules of the running policy by their first word; nothing without permission.
+_msrguard_rules()
+{
+	msrguard show 2>/dev/null | awk '$1 ~ /^[0-9]/ { print $1 }'
+}
+
+_msrguard()
+{
+	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+	local command=${COMP_WORDS[1]} words=
+
+	COMPREPLY=()
+	if ((COMP_CWORD == 1)); then
+		words='status load show add del mode watch help --help --version'
+	else
+		case $command in
+		help) ((COMP_CWORD > 2)) || words='status load show add del mode watch' ;;
+		status) words='--json --help' ;;
+		watch)
+			case $previous in
+			--count | -n | --buffer | -b) return ;;
+			esac
+			words='--json --count --buffer --help'
+			;;
+		load)
+			if [[ $current != -* ]]; then
+				compopt -o filenames 2>/dev/null
+				mapfile -t COMPREPLY < <(compgen -f -- "$current")
+				return
+			fi
+			words='- --help'
+			;;
+		add)
+			case $COMP_CWORD in
+			2) words='default --help' ;;
+			3 | 4) words='allow deny drop mask=' ;;
+			*) words='audit quiet' ;;
+			esac
+			;;
+		del)
+			words=--help
+			[[ $current == -* ]] || words=$(_msrguard_rules)
+			;;
+		mode) ((COMP_CWORD > 2)) || words='off audit enforce --help' ;;
+		show) words=--help ;;
+		esac
+	fi
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+	[[ ${#COMPREPLY[@]} != 1 || ${COMPREPLY[0]} != mask= ]] || compopt -o nospace 2>/dev/null
+}
+
+complete -F _msrguard msrguard

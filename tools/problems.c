@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What is wrong with the module's state, and what to do about it. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "status.h"
+
+void mg_problem_add(struct mg_state *state, bool wrong, char *what, char *action)
+{
+	struct mg_problem *problems;
+
+	problems = mg_alloc_check(realloc(state->problems,
+					  (state->nr_problems + 1) * sizeof(*problems)));
+	problems[state->nr_problems++] = (struct mg_problem){ wrong, what, action };
+	state->problems = problems;
+	if (wrong && state->code == MG_EXIT_OK)
+		state->code = MG_EXIT_WRONG;
+}
+
+static void judge_mode(struct mg_state *state)
+{
+	if (!strcmp(state->mode, "off"))
+		mg_problem_add(state, true,
+			       mg_format("mode is off: nothing is guarded"),
+			       mg_format("msrguard mode enforce (or audit, to see first what it would block)"));
+	else if (!strcmp(state->mode, "audit"))
+		mg_problem_add(state, false,
+			       mg_format("mode is audit: accesses are reported, none is blocked"),
+			       mg_format("msrguard mode enforce, once the reports are as expected"));
+	else if (*state->mode && strcmp(state->mode, "enforce"))
+		mg_problem_add(state, true,
+			       mg_format("mode \"%s\" is not known to this command", state->mode),
+			       mg_format("use the command and the module of the same version"));
+}
+
+static void judge_policy(struct mg_state *state)
+{
+	if (!state->rules && !strcmp(state->default_read, "allow") &&
+	    !strcmp(state->default_write, "allow"))
+		mg_problem_add(state, true,
+			       mg_format("the policy allows everything, as after loading the module: nothing is guarded"),
+			       mg_format("msrguard load FILE"));
+	if (state->last_error && *state->last_error)
+		mg_problem_add(state, false,
+			       mg_format("the last change was refused (%s), the policy before it is in force",
+					 state->last_error),
+			       NULL);
+}
+
+static void judge_hooks(struct mg_state *state)
+{
+	const struct mg_hook *hook;
+	size_t i;
+
+	if (!state->nr_hooks)
+		mg_problem_add(state, true, mg_format("the module shows no hook"),
+			       mg_format("use the command and the module of the same version"));
+	for (i = 0; i < state->nr_hooks; i++) {
+		hook = &state->hooks[i];
+		if (!strcmp(hook->state, "attached"))
+			continue;
+		if (!strcmp(hook->state, "shared"))
+			mg_problem_add(state, false,
+				       mg_format("hook %s: a tracer shares %s; it works, but costs more",
+						 hook->name, hook->function),
+				       NULL);
+		else
+			mg_problem_add(state, true,
+				       mg_format("hook %s is %s: accesses that come by %s are not guarded",
+						 hook->name, hook->state, hook->function),
+				       mg_format("look for the reason in dmesg and for other users in /sys/kernel/tracing/enabled_functions, then load the module again"));
+	}
+}
+
+static void judge_events(struct mg_state *state)
+{
+	if (state->stats[MG_STAT_LOST])
+		mg_problem_add(state, true,
+			       mg_format("%" PRIu64 " events did not reach every listener (the counters missed none)",
+					 state->stats[MG_STAT_LOST]),
+			       mg_format("give listeners a larger buffer (msrguard watch --buffer), or mark noisy rules quiet; the count ends when the module is unloaded"));
+	if (state->stats[MG_STAT_UNATTRIBUTED])
+		mg_problem_add(state, false,
+			       mg_format("%" PRIu64 " accesses could not be counted for a VM, only for the host",
+					 state->stats[MG_STAT_UNATTRIBUTED]),
+			       NULL);
+}
+
+static void judge_kvm(struct mg_state *state)
+{
+	if (!mg_sysfs_host_module("kvm_amd") && !mg_sysfs_host_module("kvm_intel"))
+		mg_problem_add(state, false,
+			       mg_format("neither kvm_amd nor kvm_intel is loaded: this host runs no VM now"),
+			       mg_format("modprobe kvm_amd or modprobe kvm_intel, in any order with msrguard"));
+}
+
+void mg_problems_find(struct mg_state *state)
+{
+	judge_mode(state);
+	judge_policy(state);
+	judge_hooks(state);
+	judge_events(state);
+	judge_kvm(state);
+}

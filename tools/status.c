@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0
+/* "msrguard status": gather everything the module shows. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "status.h"
+
+#define BLANKS		" \t"
+#define HOOK_WORDS	5
+#define VM_WORDS	(3 + MG_NR_VM_STATS)
+
+const char *const mg_stat_names[MG_NR_STATS] = {
+	[MG_STAT_READS]		= "reads",
+	[MG_STAT_WRITES]	= "writes",
+	[MG_STAT_DENIED]	= "denied",
+	[MG_STAT_DROPPED]	= "dropped",
+	[MG_STAT_MASKED]	= "masked",
+	[MG_STAT_AUDITED]	= "audited",
+	[MG_STAT_SEQUENCE]	= "sequence",
+	[MG_STAT_SENT]		= "events_sent",
+	[MG_STAT_LOST]		= "events_lost",
+	[MG_STAT_UNATTRIBUTED]	= "unattributed",
+};
+
+/*
+ * A file could not be read, or is not as expected. Without module or permission there
+ * is no point in going on: then true. Anything else is noted beside what can be read.
+ */
+static bool cannot_read(struct mg_state *state, const char *name, int err)
+{
+	char *what, *action;
+	int code;
+
+	code = mg_sysfs_explain(name, err, &what, &action);
+	if (code != MG_EXIT_WRONG)
+		state->code = code;
+	mg_problem_add(state, true, what, action);
+	return code != MG_EXIT_WRONG;
+}
+
+/* Split a line at blanks; returns how many words there are, at most @max. */
+static size_t split(char *line, char **words, size_t max)
+{
+	char *rest = NULL, *word;
+	size_t count = 0;
+
+	for (word = strtok_r(line, BLANKS, &rest); word && count < max;
+	     word = strtok_r(NULL, BLANKS, &rest))
+		words[count++] = word;
+	return count;
+}
+
+static bool parse_hook(char *line, struct mg_hook *hook)
+{
+	char *words[HOOK_WORDS];
+
+	if (split(line, words, HOOK_WORDS) != HOOK_WORDS ||
+	    !mg_parse_u64(words[4], 10, &hook->calls))
+		return false;
+	hook->name = mg_format("%s", words[0]);
+	hook->function = mg_format("%s", words[1]);
+	hook->mechanism = mg_format("%s", words[2]);
+	hook->state = mg_format("%s", words[3]);
+	return true;
+}
+
+static bool parse_vm(char *line, struct mg_vm *vm)
+{
+	char *words[VM_WORDS];
+	uint64_t numbers[VM_WORDS];
+	size_t i;
+
+	if (split(line, words, VM_WORDS) != VM_WORDS)
+		return false;
+	for (i = 0; i < VM_WORDS; i++)
+		if (!mg_parse_u64(words[i], 10, &numbers[i]))
+			return false;
+	if (numbers[1] > UINT32_MAX || numbers[2] > UINT32_MAX)
+		return false;
+	vm->id = numbers[0];
+	vm->pid = numbers[1];
+	vm->vcpus = numbers[2];
+	memcpy(vm->stats, numbers + 3, sizeof(vm->stats));
+	return true;
+}
+
+static int add_hook(struct mg_state *state, char *line)
+{
+	struct mg_hook *hooks;
+
+	hooks = mg_alloc_check(realloc(state->hooks, (state->nr_hooks + 1) * sizeof(*hooks)));
+	state->hooks = hooks;
+	if (!parse_hook(line, &hooks[state->nr_hooks]))
+		return -EBADMSG;
+	state->nr_hooks++;
+	return 0;
+}
+
+static int add_vm(struct mg_state *state, char *line)
+{
+	struct mg_vm *vms;
+
+	vms = mg_alloc_check(realloc(state->vms, (state->nr_vms + 1) * sizeof(*vms)));
+	state->vms = vms;
+	if (!parse_vm(line, &vms[state->nr_vms]))
+		return -EBADMSG;
+	state->nr_vms++;
+	return 0;
+}
+
+/* A file of one item a line; a line that starts with # is a heading. */
+static bool read_table(struct mg_state *state, const char *name,
+		       int (*add)(struct mg_state *state, char *line))
+{
+	char *text, *line, *rest = NULL;
+	int err;
+
+	err = mg_sysfs_read(name, &text, NULL);
+	if (err)
+		return !cannot_read(state, name, err);
+	for (line = strtok_r(text, "\n", &rest); line && !err;
+	     line = strtok_r(NULL, "\n", &rest))
+		if (*line != '#')
+			err = add(state, line);
+	free(text);
+	return !err || !cannot_read(state, name, err);
+}
+
+static bool read_stats(struct mg_state *state)
+{
+	char name[64];
+	size_t i;
+	int err;
+
+	for (i = 0; i < MG_NR_STATS; i++) {
+		snprintf(name, sizeof(name), "stats/%s", mg_stat_names[i]);
+		err = mg_sysfs_read_u64(name, &state->stats[i]);
+		if (err && cannot_read(state, name, err))
+			return false;
+	}
+	return true;
+}
+
+static bool read_line(struct mg_state *state, const char *name, char **text)
+{
+	int err = mg_sysfs_read_line(name, text);
+
+	if (!err)
+		return true;
+	*text = mg_format("%s", "");
+	return !cannot_read(state, name, err);
+}
+
+static void copy_word(char *to, size_t size, const char *from)
+{
+	snprintf(to, size, "%.*s", (int)strcspn(from, BLANKS "\n"), from);
+}
+
+/* Count the rules and find the default line in the kernel's canonical text. */
+static void parse_active(struct mg_state *state)
+{
+	const char *line, *end, *word;
+
+	for (line = state->active.text; *line; line = *end ? end + 1 : end) {
+		end = line + strcspn(line, "\n");
+		word = line + strspn(line, BLANKS);
+		if (word == end || *word == '#')
+			continue;
+		if (strncmp(word, "default", 7) || !strchr(BLANKS, word[7])) {
+			state->rules++;
+			continue;
+		}
+		word += 7 + strspn(word + 7, BLANKS);
+		copy_word(state->default_read, sizeof(state->default_read), word);
+		word += strcspn(word, BLANKS "\n");
+		word += strspn(word, BLANKS);
+		copy_word(state->default_write, sizeof(state->default_write), word);
+	}
+}
+
+/* Fills in @state; false if there is no point in looking at more than its problems. */
+static bool gather(struct mg_state *state)
+{
+	const char *culprit;
+	int err;
+
+	if (!read_line(state, "mode", &state->mode))
+		return false;
+	err = mg_active_read(&state->active, true, &culprit);
+	if (err) {
+		cannot_read(state, culprit, err);
+		return false;
+	}
+	parse_active(state);
+	return read_line(state, "policy/error", &state->last_error) &&
+	       read_table(state, "hooks", add_hook) &&
+	       read_table(state, "vms/list", add_vm) &&
+	       read_stats(state);
+}
+
+static void free_state(struct mg_state *state)
+{
+	size_t i;
+
+	for (i = 0; i < state->nr_hooks; i++) {
+		free(state->hooks[i].name);
+		free(state->hooks[i].function);
+		free(state->hooks[i].mechanism);
+		free(state->hooks[i].state);
+	}
+	for (i = 0; i < state->nr_problems; i++) {
+		free(state->problems[i].what);
+		free(state->problems[i].action);
+	}
+	free(state->hooks);
+	free(state->vms);
+	free(state->problems);
+	free(state->mode);
+	free(state->active.text);
+	free(state->last_error);
+}
+
+static int run_status(const struct mg_command *command, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ 0 }
+	};
+	struct mg_state state = { .default_read = "?", .default_write = "?" };
+	bool json = false;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "j", options, NULL)) != -1) {
+		if (option != 'j')
+			return mg_usage(command);
+		json = true;
+	}
+	if (optind != argc) {
+		mg_complain("status takes no argument");
+		return mg_usage(command);
+	}
+	if (gather(&state))
+		mg_problems_find(&state);
+	if (json)
+		mg_status_print_json(&state);
+	else
+		mg_status_print_text(&state);
+	free_state(&state);
+	return state.code;
+}
+
+const struct mg_command mg_command_status = {
+	.name = "status",
+	.args = "[--json]",
+	.summary = "Show what is in force, what was counted, and what is wrong",
+	.help =
+"Shows the live state of the module: mode, policy, hooks, counters of the host and of\n"
+"each VM, and for everything that is wrong what to do about it.\n\n"
+"  -j, --json   one JSON object; 64-bit numbers are strings with hexadecimal numbers\n\n"
+"Exit status: 0 if nothing is wrong, 1 if something is, 3 if the module is not loaded,\n"
+"4 without permission.\n",
+	.run = run_status,
+};
