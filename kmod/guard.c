@@ -3,7 +3,7 @@
  * Publishing: from a new policy or mode to every vCPU's hardware bitmap.
  *
  * Two things are published. The policy with its generation and mode is one immutable object
- * behind an RCU pointer; a decision copies what it needs from it. The live intercept map is a
+ * behind an SRCU pointer: a decision may sleep before it is carried out. The live intercept map is a
  * static object, so that the trampolines need no pointer and no lifetime rule to test a bit of
  * it. It is changed word by word, in an order that makes every moment safe: first the bits that
  * the new policy guards are added, then the pointer changes, then the bits that it does not
@@ -43,6 +43,7 @@ struct published {
 };
 
 struct mg_intercept_map mg_live ____cacheline_aligned;
+DEFINE_SRCU(mg_srcu);
 
 /* Held by whoever publishes; protects last_error too. */
 static DEFINE_MUTEX(publish_lock);
@@ -85,7 +86,7 @@ static void publish(struct published *new)
 	change_live_map(map, false);
 	mg_vm_recalc_all();
 
-	synchronize_rcu();
+	synchronize_srcu(&mg_srcu);
 	if (old->policy != new->policy)
 		mg_policy_free(old->policy);
 	kfree(old);
@@ -200,26 +201,25 @@ ssize_t mg_guard_read_text(char *buf, loff_t offset, size_t count)
 void mg_guard_status(struct mg_status *status)
 {
 	const struct published *now;
+	int token = mg_enter();
 
-	rcu_read_lock();
-	now = rcu_dereference(in_force);
+	now = srcu_dereference(in_force, &mg_srcu);
 	status->mode = now->mode;
 	status->generation = now->generation;
 	status->rules = mg_policy_nr_rules(now->policy);
 	memcpy(status->hash, mg_policy_hash(now->policy), MG_HASH_LEN);
-	rcu_read_unlock();
+	mg_leave(token);
 }
 
-void mg_guard_ruling(u32 index, struct mg_ruling *ruling)
+struct mg_ruling mg_guard_ruling(u32 index)
 {
-	const struct published *now;
+	const struct published *now = srcu_dereference(in_force, &mg_srcu);
 
-	rcu_read_lock();
-	now = rcu_dereference(in_force);
-	ruling->rule = *mg_policy_find(now->policy, index);
-	ruling->mode = now->mode;
-	ruling->generation = now->generation;
-	rcu_read_unlock();
+	return (struct mg_ruling) {
+		.rule = mg_policy_find(now->policy, index),
+		.generation = now->generation,
+		.mode = now->mode,
+	};
 }
 
 int mg_mode_parse(const char *name)

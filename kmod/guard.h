@@ -5,6 +5,7 @@
 #ifndef MG_GUARD_H
 #define MG_GUARD_H
 
+#include <linux/srcu.h>
 #include <linux/types.h>
 
 #include "policy/policy.h"
@@ -16,26 +17,42 @@
  */
 extern struct mg_intercept_map mg_live;
 
+/*
+ * Held by whoever is in the C function of a hook, which may sleep. The policy, the VMs' records
+ * and the module itself outlive it: each is freed only after all who are inside have left.
+ */
+extern struct srcu_struct mg_srcu;
+
+static inline int mg_enter(void)
+{
+	return srcu_read_lock(&mg_srcu);
+}
+
+static inline void mg_leave(int token)
+{
+	srcu_read_unlock(&mg_srcu, token);
+}
+
 /**
  * struct mg_ruling - what is in force for one MSR
- * @rule:       the rule, a copy
- * @mode:       the mode
+ * @rule:       the rule
  * @generation: generation of the policy the rule is from
+ * @mode:       the mode
  */
 struct mg_ruling {
-	struct mg_rule rule;
-	enum mg_mode mode;
+	const struct mg_rule *rule;
 	u64 generation;
+	enum mg_mode mode;
 };
 
 /**
  * mg_guard_ruling - what is in force for an MSR
- * @index:  MSR index
- * @ruling: filled in
+ * @index: MSR index
  *
- * Context: any.
+ * Context: any, between mg_enter() and mg_leave().
+ * Return: the ruling; what it points to lives until mg_leave().
  */
-void mg_guard_ruling(u32 index, struct mg_ruling *ruling);
+struct mg_ruling mg_guard_ruling(u32 index);
 
 /**
  * mg_guard_commit - validate a policy's text and publish it

@@ -16,8 +16,6 @@ FIXTURE_VARIANT(row) {
 	struct row row;
 };
 
-#define ROW(name, ...) \
-	FIXTURE_VARIANT_ADD(row, name) { .row = { __VA_ARGS__ } }
 #include "lib/rows.h"
 
 FIXTURE_SETUP(row)

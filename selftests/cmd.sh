@@ -253,7 +253,7 @@ test_load_bad()
 	} >"$WORK/policy"
 	refused "a line of 1 MB" ':2:[0-9]+: .*longer'
 	: >"$WORK/policy"
-	refused "an empty file" ': '
+	refused "an empty file" ': .*default'
 	truncate -s 33554433 "$WORK/policy"
 	run load "$WORK/policy"
 	ok "more than 32 MiB is refused" ended 1 'larger than 32 MiB'
@@ -305,7 +305,7 @@ test_rules()
 		"default deny deny
 0x10 allow deny audit
 0x800-0x83f drop drop
-0xc0000080 mask=0xfffffffffffffffe mask=0xffffffffffffefff,keep quiet"
+0xc0000080 mask=~0x1 mask=~0x1000,keep quiet"
 	before=$(state)
 	run add 0x10 deny deny
 	ok "add of what is there" ended 1 '^<rule>:1:'
@@ -379,7 +379,7 @@ test_show_consistent()
 
 test_permission()
 {
-	local command file
+	local command files
 	echo 'default deny deny' >"$WORK/policy"
 	chmod 644 "$WORK/policy"
 	for command in status 'status --json' show mode 'mode off' "load $WORK/policy" \
@@ -389,17 +389,19 @@ test_permission()
 		ok "$command as nobody" ended 4
 		ok "$command as nobody says why" grep -Eq 'permission denied|not permitted' "$WORK"/{out,err}
 	done
-	while read -r file; do
-		! "${NOBODY[@]}" cat "$file" >/dev/null 2>&1 || echo "$file can be read"
-		! "${NOBODY[@]}" sh -c ": >'$file'" 2>/dev/null || echo "$file can be written"
-	done < <(find "$SYS" -type f) >"$WORK/out"
+	mapfile -t files < <(find "$SYS" -type f)
+	# shellcheck disable=SC2016 # for the shell within
+	"${NOBODY[@]}" bash -c '
+		for file; do
+			! read -r <"$file" || echo "$file can be read"
+			! : >"$file" || echo "$file can be written"
+		done' - "${files[@]}" >"$WORK/out" 2>"$WORK/err"
+	ok "the module has files" [ ${#files[@]} -gt 15 ]
 	ok "nobody can use any file of the module" lines_are out 0
 	run_as setpriv --bounding-set=-net_admin --inh-caps=-net_admin -- +++ watch
 	ok "watch as root without CAP_NET_ADMIN" ended 4 'not permitted'
 	run_as unshare --net +++ watch
 	ok "watch in another network namespace" ended 1 'network namespace'
-	run_as unshare --map-root-user --net +++ watch
-	ok "watch as root of a user namespace" ended 1 'network namespace'
 }
 
 test_watch()

@@ -13,31 +13,29 @@ static const struct way by_emulator = {
 	.origin = MSRGUARD_ORIGIN_EMULATOR,
 };
 
-FIXTURE(emulator) {
+FIXTURE(row) {
 	struct bench_table table;
 };
 
-FIXTURE_VARIANT(emulator) {
+FIXTURE_VARIANT(row) {
 	struct row row;
 };
 
-#define ROW(name, ...) \
-	FIXTURE_VARIANT_ADD(emulator, name) { .row = { __VA_ARGS__ } }
 #include "lib/rows.h"
 
-FIXTURE_SETUP(emulator)
+FIXTURE_SETUP(row)
 {
 	table_up(_metadata, &self->table, 1, 0);
 	if (!fep_enable() || !fep_works(self->table.vcpu))
 		SKIP(return, "KVM's forced-emulation prefix is not to be had");
 }
 
-FIXTURE_TEARDOWN(emulator)
+FIXTURE_TEARDOWN(row)
 {
 	table_down(&self->table);
 }
 
-TEST_F(emulator, row)
+TEST_F(row, emulator)
 {
 	check_row(_metadata, &self->table, &variant->row, &by_emulator);
 }

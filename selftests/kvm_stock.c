@@ -10,7 +10,7 @@
 
 #define LSTAR_A		0xffffffff81000000ull
 #define LSTAR_B		0xffffffff82000040ull
-#define ROUNDS		20000
+#define ROUNDS		5000
 
 static double exits_per_access(struct vcpu *vcpu, int op, uint32_t msr, uint64_t value)
 {

@@ -14,26 +14,24 @@ static const struct way by_l2 = {
 	.nested = true,
 };
 
-FIXTURE(nested) {
+FIXTURE(row) {
 	struct bench_table table;
 };
 
-FIXTURE_VARIANT(nested) {
+FIXTURE_VARIANT(row) {
 	struct row row;
 };
 
-#define ROW(name, ...) \
-	FIXTURE_VARIANT_ADD(nested, name) { .row = { __VA_ARGS__ } }
 #include "lib/rows.h"
 
-FIXTURE_SETUP(nested)
+FIXTURE_SETUP(row)
 {
 	table_up(_metadata, &self->table, 1, 0);
 	if (!nested_works(self->table.vm))
 		SKIP(return, "no nested SVM here");
 }
 
-FIXTURE_TEARDOWN(nested)
+FIXTURE_TEARDOWN(row)
 {
 	table_down(&self->table);
 }
@@ -62,7 +60,7 @@ static void check_is_l1s(struct __test_metadata *_metadata, struct bench_table *
 	EXPECT_FALSE(mg_next_event(table->listener, &event, 50));
 }
 
-TEST_F(nested, row)
+TEST_F(row, nested)
 {
 	if (bitmap_covers(variant->row.msr))
 		check_row(_metadata, &self->table, &variant->row, &by_l2);
@@ -70,7 +68,7 @@ TEST_F(nested, row)
 		check_is_l1s(_metadata, &self->table, &variant->row);
 }
 
-TEST_F(nested, row_that_l1_intercepts)
+TEST_F(row, nested_and_intercepted_by_l1)
 {
 	l2_set_intercept_all(self->table.vcpu, true);
 	check_is_l1s(_metadata, &self->table, &variant->row);

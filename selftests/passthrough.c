@@ -243,7 +243,7 @@ TEST_F_TIMEOUT(passthrough, unload_and_load_under_it, 180)
 
 	start_all(&self->table, variant->op);
 	ASSERT_TRUE(spin_wait_ok(self->table.vcpu, 1000, 10000));
-	for (unsigned int i = 0; i < 3; i++) {
+	for (unsigned int i = 0; i < 2; i++) {
 		use_policy(_metadata, variant->deny_this);
 		read_all(&self->table, spin_ok, ok);
 		expect_blocked(_metadata, &self->table, ok);

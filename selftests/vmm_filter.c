@@ -47,81 +47,194 @@ FIXTURE_VARIANT(beside_filter) {
 	struct combination c;
 };
 
-#define COMBINATION(name, _policy, _op, _vmm, ...) \
-	FIXTURE_VARIANT_ADD(beside_filter, name##_##_vmm) { .c = { \
-		.policy = _policy, .op = _op, .vmm = _vmm, __VA_ARGS__ } }
 #define PASSES		.vector = 0
 #define FAULTS		.vector = VECTOR_GP
 #define VERDICT(name)	.verdict = MSRGUARD_VERDICT_##name
 
 #define ALLOW "0xc0000082 deny deny"
-COMBINATION(allow_write, ALLOW, OP_WRMSR, FILTER_ALLOWS, PASSES, .result = STAR_B);
-COMBINATION(allow_write, ALLOW, OP_WRMSR, FILTER_FAULTS, FAULTS, .result = STAR_A);
-COMBINATION(allow_write, ALLOW, OP_WRMSR, USERSPACE_GRANTS, PASSES, .exits = 1, .data = STAR_B,
-	    .result = STAR_A);
-COMBINATION(allow_write, ALLOW, OP_WRMSR, USERSPACE_REFUSES, FAULTS, .exits = 1, .data = STAR_B,
-	    .result = STAR_A);
-COMBINATION(allow_read, ALLOW, OP_RDMSR, FILTER_ALLOWS, PASSES, .result = STAR_A);
-COMBINATION(allow_read, ALLOW, OP_RDMSR, FILTER_FAULTS, FAULTS);
-COMBINATION(allow_read, ALLOW, OP_RDMSR, USERSPACE_GRANTS, PASSES, .exits = 1,
-	    .result = VMM_ANSWER);
-COMBINATION(allow_read, ALLOW, OP_RDMSR, USERSPACE_REFUSES, FAULTS, .exits = 1);
+FIXTURE_VARIANT_ADD(beside_filter, allow_write_filter_allows) { .c = {
+	.policy = ALLOW, .op = OP_WRMSR, .vmm = FILTER_ALLOWS, PASSES, .result = STAR_B,
+} };
+
+FIXTURE_VARIANT_ADD(beside_filter, allow_write_filter_faults) { .c = {
+	.policy = ALLOW, .op = OP_WRMSR, .vmm = FILTER_FAULTS, FAULTS, .result = STAR_A,
+} };
+
+FIXTURE_VARIANT_ADD(beside_filter, allow_write_userspace_grants) { .c = {
+	.policy = ALLOW, .op = OP_WRMSR, .vmm = USERSPACE_GRANTS, PASSES, .exits = 1,
+	.data = STAR_B, .result = STAR_A,
+} };
+
+FIXTURE_VARIANT_ADD(beside_filter, allow_write_userspace_refuses) { .c = {
+	.policy = ALLOW, .op = OP_WRMSR, .vmm = USERSPACE_REFUSES, FAULTS, .exits = 1,
+	.data = STAR_B, .result = STAR_A,
+} };
+
+FIXTURE_VARIANT_ADD(beside_filter, allow_read_filter_allows) { .c = {
+	.policy = ALLOW, .op = OP_RDMSR, .vmm = FILTER_ALLOWS, PASSES, .result = STAR_A,
+} };
+
+FIXTURE_VARIANT_ADD(beside_filter, allow_read_filter_faults) { .c = {
+	.policy = ALLOW, .op = OP_RDMSR, .vmm = FILTER_FAULTS, FAULTS,
+} };
+
+FIXTURE_VARIANT_ADD(beside_filter, allow_read_userspace_grants) { .c = {
+	.policy = ALLOW, .op = OP_RDMSR, .vmm = USERSPACE_GRANTS, PASSES, .exits = 1,
+	.result = VMM_ANSWER,
+} };
+
+FIXTURE_VARIANT_ADD(beside_filter, allow_read_userspace_refuses) { .c = {
+	.policy = ALLOW, .op = OP_RDMSR, .vmm = USERSPACE_REFUSES, FAULTS, .exits = 1,
+} };
 
 #define DENY "0xc0000081 deny deny"
-COMBINATION(deny_write, DENY, OP_WRMSR, FILTER_ALLOWS, FAULTS, .result = STAR_A, VERDICT(DENIED));
-COMBINATION(deny_write, DENY, OP_WRMSR, FILTER_FAULTS, FAULTS, .result = STAR_A, VERDICT(DENIED));
-COMBINATION(deny_write, DENY, OP_WRMSR, USERSPACE_GRANTS, FAULTS, .result = STAR_A,
-	    VERDICT(DENIED));
-COMBINATION(deny_write, DENY, OP_WRMSR, USERSPACE_REFUSES, FAULTS, .result = STAR_A,
-	    VERDICT(DENIED));
-COMBINATION(deny_read, DENY, OP_RDMSR, FILTER_ALLOWS, FAULTS, VERDICT(DENIED));
-COMBINATION(deny_read, DENY, OP_RDMSR, FILTER_FAULTS, FAULTS, VERDICT(DENIED));
-COMBINATION(deny_read, DENY, OP_RDMSR, USERSPACE_GRANTS, FAULTS, VERDICT(DENIED));
-COMBINATION(deny_read, DENY, OP_RDMSR, USERSPACE_REFUSES, FAULTS, VERDICT(DENIED));
+FIXTURE_VARIANT_ADD(beside_filter, deny_write_filter_allows) { .c = {
+	.policy = DENY, .op = OP_WRMSR, .vmm = FILTER_ALLOWS, FAULTS, .result = STAR_A,
+	VERDICT(DENIED),
+} };
 
-/* A drop succeeds as the guest sees it; where the filter forbids the access, a fault is stricter. */
+FIXTURE_VARIANT_ADD(beside_filter, deny_write_filter_faults) { .c = {
+	.policy = DENY, .op = OP_WRMSR, .vmm = FILTER_FAULTS, FAULTS, .result = STAR_A,
+	VERDICT(DENIED),
+} };
+
+FIXTURE_VARIANT_ADD(beside_filter, deny_write_userspace_grants) { .c = {
+	.policy = DENY, .op = OP_WRMSR, .vmm = USERSPACE_GRANTS, FAULTS, .result = STAR_A,
+	VERDICT(DENIED),
+} };
+
+FIXTURE_VARIANT_ADD(beside_filter, deny_write_userspace_refuses) { .c = {
+	.policy = DENY, .op = OP_WRMSR, .vmm = USERSPACE_REFUSES, FAULTS, .result = STAR_A,
+	VERDICT(DENIED),
+} };
+
+FIXTURE_VARIANT_ADD(beside_filter, deny_read_filter_allows) { .c = {
+	.policy = DENY, .op = OP_RDMSR, .vmm = FILTER_ALLOWS, FAULTS, VERDICT(DENIED),
+} };
+
+FIXTURE_VARIANT_ADD(beside_filter, deny_read_filter_faults) { .c = {
+	.policy = DENY, .op = OP_RDMSR, .vmm = FILTER_FAULTS, FAULTS, VERDICT(DENIED),
+} };
+
+FIXTURE_VARIANT_ADD(beside_filter, deny_read_userspace_grants) { .c = {
+	.policy = DENY, .op = OP_RDMSR, .vmm = USERSPACE_GRANTS, FAULTS, VERDICT(DENIED),
+} };
+
+FIXTURE_VARIANT_ADD(beside_filter, deny_read_userspace_refuses) { .c = {
+	.policy = DENY, .op = OP_RDMSR, .vmm = USERSPACE_REFUSES, FAULTS, VERDICT(DENIED),
+} };
+
+/* A drop looks like success to the guest; where the filter forbids it, a fault is stricter. */
 #define DROP "0xc0000081 drop drop"
-COMBINATION(drop_write, DROP, OP_WRMSR, FILTER_ALLOWS, PASSES, .result = STAR_A, VERDICT(DROPPED));
-COMBINATION(drop_write, DROP, OP_WRMSR, FILTER_FAULTS, FAULTS, .result = STAR_A, VERDICT(DENIED));
-COMBINATION(drop_write, DROP, OP_WRMSR, USERSPACE_GRANTS, FAULTS, .result = STAR_A,
-	    VERDICT(DENIED));
-COMBINATION(drop_write, DROP, OP_WRMSR, USERSPACE_REFUSES, FAULTS, .result = STAR_A,
-	    VERDICT(DENIED));
-COMBINATION(drop_read, DROP, OP_RDMSR, FILTER_ALLOWS, PASSES, .result = 0, VERDICT(DROPPED));
-COMBINATION(drop_read, DROP, OP_RDMSR, FILTER_FAULTS, FAULTS, VERDICT(DENIED));
-COMBINATION(drop_read, DROP, OP_RDMSR, USERSPACE_GRANTS, FAULTS, VERDICT(DENIED));
-COMBINATION(drop_read, DROP, OP_RDMSR, USERSPACE_REFUSES, FAULTS, VERDICT(DENIED));
+FIXTURE_VARIANT_ADD(beside_filter, drop_write_filter_allows) { .c = {
+	.policy = DROP, .op = OP_WRMSR, .vmm = FILTER_ALLOWS, PASSES, .result = STAR_A,
+	VERDICT(DROPPED),
+} };
 
-/* A masked write reaches userspace masked. A masked read does not reach it: it could not be masked. */
+FIXTURE_VARIANT_ADD(beside_filter, drop_write_filter_faults) { .c = {
+	.policy = DROP, .op = OP_WRMSR, .vmm = FILTER_FAULTS, FAULTS, .result = STAR_A,
+	VERDICT(DENIED),
+} };
+
+FIXTURE_VARIANT_ADD(beside_filter, drop_write_userspace_grants) { .c = {
+	.policy = DROP, .op = OP_WRMSR, .vmm = USERSPACE_GRANTS, FAULTS, .result = STAR_A,
+	VERDICT(DENIED),
+} };
+
+FIXTURE_VARIANT_ADD(beside_filter, drop_write_userspace_refuses) { .c = {
+	.policy = DROP, .op = OP_WRMSR, .vmm = USERSPACE_REFUSES, FAULTS, .result = STAR_A,
+	VERDICT(DENIED),
+} };
+
+FIXTURE_VARIANT_ADD(beside_filter, drop_read_filter_allows) { .c = {
+	.policy = DROP, .op = OP_RDMSR, .vmm = FILTER_ALLOWS, PASSES, .result = 0,
+	VERDICT(DROPPED),
+} };
+
+FIXTURE_VARIANT_ADD(beside_filter, drop_read_filter_faults) { .c = {
+	.policy = DROP, .op = OP_RDMSR, .vmm = FILTER_FAULTS, FAULTS, VERDICT(DENIED),
+} };
+
+FIXTURE_VARIANT_ADD(beside_filter, drop_read_userspace_grants) { .c = {
+	.policy = DROP, .op = OP_RDMSR, .vmm = USERSPACE_GRANTS, FAULTS, VERDICT(DENIED),
+} };
+
+FIXTURE_VARIANT_ADD(beside_filter, drop_read_userspace_refuses) { .c = {
+	.policy = DROP, .op = OP_RDMSR, .vmm = USERSPACE_REFUSES, FAULTS, VERDICT(DENIED),
+} };
+
+/* A masked write reaches userspace masked; a masked read does not, nobody could mask the answer. */
 #define HIDE "0xc0000081 mask=0xffff mask=0xffff,keep"
 #define MERGED ((STAR_A & ~MASK) | (STAR_B & MASK))
-COMBINATION(mask_write, HIDE, OP_WRMSR, FILTER_ALLOWS, PASSES, .result = MERGED, VERDICT(MASKED));
-COMBINATION(mask_write, HIDE, OP_WRMSR, FILTER_FAULTS, FAULTS, .result = STAR_A, VERDICT(MASKED));
-COMBINATION(mask_write, HIDE, OP_WRMSR, USERSPACE_GRANTS, PASSES, .exits = 1, .data = MERGED,
-	    .result = STAR_A, VERDICT(MASKED));
-COMBINATION(mask_write, HIDE, OP_WRMSR, USERSPACE_REFUSES, FAULTS, .exits = 1, .data = MERGED,
-	    .result = STAR_A, VERDICT(MASKED));
-COMBINATION(mask_read, HIDE, OP_RDMSR, FILTER_ALLOWS, PASSES, .result = STAR_A & MASK,
-	    VERDICT(MASKED));
-COMBINATION(mask_read, HIDE, OP_RDMSR, FILTER_FAULTS, FAULTS, VERDICT(DENIED));
-COMBINATION(mask_read, HIDE, OP_RDMSR, USERSPACE_GRANTS, FAULTS, VERDICT(DENIED));
-COMBINATION(mask_read, HIDE, OP_RDMSR, USERSPACE_REFUSES, FAULTS, VERDICT(DENIED));
+FIXTURE_VARIANT_ADD(beside_filter, mask_write_filter_allows) { .c = {
+	.policy = HIDE, .op = OP_WRMSR, .vmm = FILTER_ALLOWS, PASSES, .result = MERGED,
+	VERDICT(MASKED),
+} };
+
+FIXTURE_VARIANT_ADD(beside_filter, mask_write_filter_faults) { .c = {
+	.policy = HIDE, .op = OP_WRMSR, .vmm = FILTER_FAULTS, FAULTS, .result = STAR_A,
+	VERDICT(MASKED),
+} };
+
+FIXTURE_VARIANT_ADD(beside_filter, mask_write_userspace_grants) { .c = {
+	.policy = HIDE, .op = OP_WRMSR, .vmm = USERSPACE_GRANTS, PASSES, .exits = 1,
+	.data = MERGED, .result = STAR_A, VERDICT(MASKED),
+} };
+
+FIXTURE_VARIANT_ADD(beside_filter, mask_write_userspace_refuses) { .c = {
+	.policy = HIDE, .op = OP_WRMSR, .vmm = USERSPACE_REFUSES, FAULTS, .exits = 1,
+	.data = MERGED, .result = STAR_A, VERDICT(MASKED),
+} };
+
+FIXTURE_VARIANT_ADD(beside_filter, mask_read_filter_allows) { .c = {
+	.policy = HIDE, .op = OP_RDMSR, .vmm = FILTER_ALLOWS, PASSES, .result = STAR_A & MASK,
+	VERDICT(MASKED),
+} };
+
+FIXTURE_VARIANT_ADD(beside_filter, mask_read_filter_faults) { .c = {
+	.policy = HIDE, .op = OP_RDMSR, .vmm = FILTER_FAULTS, FAULTS, VERDICT(DENIED),
+} };
+
+FIXTURE_VARIANT_ADD(beside_filter, mask_read_userspace_grants) { .c = {
+	.policy = HIDE, .op = OP_RDMSR, .vmm = USERSPACE_GRANTS, FAULTS, VERDICT(DENIED),
+} };
+
+FIXTURE_VARIANT_ADD(beside_filter, mask_read_userspace_refuses) { .c = {
+	.policy = HIDE, .op = OP_RDMSR, .vmm = USERSPACE_REFUSES, FAULTS, VERDICT(DENIED),
+} };
 
 /* A mask that hides nothing of this value must not let userspace answer either. */
 #define HIDE_NOTHING "0xc0000081 mask=0x23ffffffffffff allow"
-COMBINATION(idle_mask, HIDE_NOTHING, OP_RDMSR, FILTER_ALLOWS, PASSES, .result = STAR_A);
-COMBINATION(idle_mask, HIDE_NOTHING, OP_RDMSR, USERSPACE_GRANTS, FAULTS, VERDICT(DENIED));
+FIXTURE_VARIANT_ADD(beside_filter, idle_mask_filter_allows) { .c = {
+	.policy = HIDE_NOTHING, .op = OP_RDMSR, .vmm = FILTER_ALLOWS, PASSES, .result = STAR_A,
+} };
+
+FIXTURE_VARIANT_ADD(beside_filter, idle_mask_userspace_grants) { .c = {
+	.policy = HIDE_NOTHING, .op = OP_RDMSR, .vmm = USERSPACE_GRANTS, FAULTS,
+	VERDICT(DENIED),
+} };
 
 /* An audited rule leaves everything to the VMM, and still says what it would have done. */
 #define AUDIT "0xc0000081 deny deny audit"
-COMBINATION(audit_write, AUDIT, OP_WRMSR, FILTER_ALLOWS, PASSES, .result = STAR_B,
-	    VERDICT(AUDITED));
-COMBINATION(audit_write, AUDIT, OP_WRMSR, FILTER_FAULTS, FAULTS, .result = STAR_A,
-	    VERDICT(AUDITED));
-COMBINATION(audit_write, AUDIT, OP_WRMSR, USERSPACE_GRANTS, PASSES, .exits = 1, .data = STAR_B,
-	    .result = STAR_A, VERDICT(AUDITED));
-COMBINATION(audit_read, AUDIT, OP_RDMSR, USERSPACE_GRANTS, PASSES, .exits = 1,
-	    .result = VMM_ANSWER, VERDICT(AUDITED));
+FIXTURE_VARIANT_ADD(beside_filter, audit_write_filter_allows) { .c = {
+	.policy = AUDIT, .op = OP_WRMSR, .vmm = FILTER_ALLOWS, PASSES, .result = STAR_B,
+	VERDICT(AUDITED),
+} };
+
+FIXTURE_VARIANT_ADD(beside_filter, audit_write_filter_faults) { .c = {
+	.policy = AUDIT, .op = OP_WRMSR, .vmm = FILTER_FAULTS, FAULTS, .result = STAR_A,
+	VERDICT(AUDITED),
+} };
+
+FIXTURE_VARIANT_ADD(beside_filter, audit_write_userspace_grants) { .c = {
+	.policy = AUDIT, .op = OP_WRMSR, .vmm = USERSPACE_GRANTS, PASSES, .exits = 1,
+	.data = STAR_B, .result = STAR_A, VERDICT(AUDITED),
+} };
+
+FIXTURE_VARIANT_ADD(beside_filter, audit_read_userspace_grants) { .c = {
+	.policy = AUDIT, .op = OP_RDMSR, .vmm = USERSPACE_GRANTS, PASSES, .exits = 1,
+	.result = VMM_ANSWER, VERDICT(AUDITED),
+} };
 
 struct answer {
 	bool grant;

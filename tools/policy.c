@@ -116,6 +116,11 @@ static int publish(const char *name, const char *text, size_t len)
 {
 	int lock, err, ret = MG_EXIT_OK;
 
+	/* A write of nothing would stage nothing; let the kernel say what an empty text lacks. */
+	if (!len) {
+		text = "\n";
+		len = 1;
+	}
 	lock = lock_policy();
 	if (lock < 0)
 		return -lock;

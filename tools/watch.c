@@ -151,7 +151,7 @@ static void check_output(struct watch *watch)
 }
 
 /* Take one datagram. Returns false if there was none. */
-static bool receive(struct watch *watch)
+static bool take_datagram(struct watch *watch)
 {
 	char buf[MG_NL_MESSAGE_MAX] __attribute__((aligned(NLMSG_ALIGNTO)));
 	const struct nlmsghdr *message = (void *)buf;
@@ -221,7 +221,7 @@ static void run_until_end(struct watch *watch, int signals)
 	unsigned int taken = 0;
 
 	while (watch->ending == RUNNING) {
-		if (!receive(watch)) {
+		if (!take_datagram(watch)) {
 			if (watch->ending == RUNNING)
 				wait_for_events(watch, signals);
 			taken = 0;
@@ -251,13 +251,13 @@ static void drain(struct watch *watch)
 		if (!mg_nl_status(&watch->nl, &status))
 			watch->last = status.seq;
 		while (watch->seq.next <= watch->last && watch->ending == INTERRUPTED &&
-		       receive(watch))
+		       take_datagram(watch))
 			check_output(watch);
 		if (watch->last != UINT64_MAX)
 			mg_seq_expect(&watch->seq, watch->last, now_ns());
 	}
 	while (watch->seq.nr_gaps && now_ns() < deadline) {
-		if (!receive(watch))
+		if (!take_datagram(watch))
 			poll(&fd, 1, 10);
 		check_output(watch);
 	}

@@ -61,15 +61,23 @@ static void read_old(struct kvm_vcpu *vcpu, struct mg_access *access)
 								 &access->old);
 }
 
-static void describe(struct kvm_vcpu *vcpu, struct mg_event *event)
+/* What it costs something to find out, for those who listen. */
+static void describe(struct kvm_vcpu *vcpu, struct mg_access *access, const struct mg_vm *vm,
+		     struct mg_event *event)
 {
-	const struct mg_access *access = &event->access;
-
 	event->described = true;
-	event->value_known = access->dir == MG_WRITE || access->old_known;
-	if (access->dir == MG_READ)
-		event->access.value = access->old;
+	event->vm_id = vm ? vm->id : 0;
+	event->vm_pid = vm ? vm->pid : 0;
+	event->vcpu = vcpu->vcpu_id;
 	event->nested = vcpu->arch.hflags & HF_GUEST_MASK;
+
+	/* A write's old value; a blocked read is not carried out for the event's sake. */
+	if (access->dir == MG_WRITE)
+		read_old(vcpu, access);
+	else
+		access->value = access->old;
+	event->value_known = access->dir == MG_WRITE || access->old_known;
+
 	event->regs_known = !vcpu->arch.guest_state_protected;
 	if (event->regs_known) {
 		event->pc = static_call(mg_kvm_get_linear_rip)(vcpu);
@@ -81,27 +89,18 @@ static void report(struct kvm_vcpu *vcpu, enum mg_origin origin, const struct mg
 		   struct mg_access *access, const struct mg_verdict *verdict)
 {
 	struct mg_vm *vm = mg_vm_of(vcpu->kvm);
-	struct mg_event event = {
-		.verdict = *verdict,
-		.rule = ruling->rule,
-		.generation = ruling->generation,
-		.origin = origin,
-		.vm_id = vm ? vm->id : 0,
-		.vm_pid = vm ? vm->pid : 0,
-		.vcpu = vcpu->vcpu_id,
-	};
+	struct mg_event event;
 
+	event.access = access;
+	event.verdict = verdict;
+	event.rule = ruling->rule;
+	event.generation = ruling->generation;
+	event.origin = origin;
+	event.described = false;
+	if (mg_report_wanted(ruling->rule, verdict))
+		describe(vcpu, access, vm, &event);
 	if (!vm)
 		atomic64_inc(&unattributed);
-	if (mg_report_wanted(&ruling->rule, verdict)) {
-		/* A write's old value; a blocked read is not carried out for the event's sake. */
-		if (access->dir == MG_WRITE)
-			read_old(vcpu, access);
-		event.access = *access;
-		describe(vcpu, &event);
-	} else {
-		event.access = *access;
-	}
 	mg_report(&event, vm ? vm->counters : NULL);
 }
 
@@ -117,17 +116,16 @@ static void overrule(struct mg_verdict *verdict, enum mg_outcome outcome)
 static enum action judge(struct kvm_vcpu *vcpu, enum mg_origin origin, struct mg_access *access,
 			 u64 *value)
 {
-	struct mg_ruling ruling;
+	struct mg_ruling ruling = mg_guard_ruling(access->index);
 	struct mg_verdict verdict;
 	bool enforced, is_masked_read, takes_over;
 
-	mg_guard_ruling(access->index, &ruling);
-	if (ruling.mode == MG_MODE_OFF || !mg_rule_guards(&ruling.rule, access->dir))
+	if (ruling.mode == MG_MODE_OFF || !mg_rule_guards(ruling.rule, access->dir))
 		return CALL_ON;
 
-	if (mg_needs_old(&ruling.rule, access))
+	if (mg_needs_old(ruling.rule, access))
 		read_old(vcpu, access);
-	verdict = mg_decide(&ruling.rule, ruling.mode, access);
+	verdict = mg_decide(ruling.rule, ruling.mode, access);
 
 	/*
 	 * A read through a mask is always answered by us, hidden bits or none: KVM's function
@@ -136,9 +134,9 @@ static enum action judge(struct kvm_vcpu *vcpu, enum mg_origin origin, struct mg
 	 * access, the stricter of the two is a fault; and an exit to userspace, which might give
 	 * the guest what our rule hides, does not happen.
 	 */
-	enforced = ruling.mode == MG_MODE_ENFORCE && !ruling.rule.audit;
+	enforced = ruling.mode == MG_MODE_ENFORCE && !ruling.rule->audit;
 	is_masked_read = enforced && access->dir == MG_READ &&
-			 ruling.rule.perm[MG_READ].action == MG_MASK;
+			 ruling.rule->perm[MG_READ].action == MG_MASK;
 	takes_over = is_masked_read || verdict.outcome == MG_DROPPED;
 	if (takes_over && !vmm_allows(vcpu, access))
 		overrule(&verdict, MG_DENIED);
@@ -205,7 +203,7 @@ int mg_exit_read(struct kvm_vcpu *vcpu)
 		.index = vcpu->arch.regs[VCPU_REGS_RCX],
 		.dir = MG_READ,
 	};
-	int token = mg_hook_enter();
+	int token = mg_enter();
 	int ret = MG_CALL_ON;
 	u64 value;
 
@@ -220,7 +218,7 @@ int mg_exit_read(struct kvm_vcpu *vcpu)
 		ret = give(vcpu, value);
 		break;
 	}
-	mg_hook_leave(token);
+	mg_leave(token);
 	return ret;
 }
 
@@ -233,7 +231,7 @@ int mg_exit_write(struct kvm_vcpu *vcpu)
 		.value = lower_32_bits(vcpu->arch.regs[VCPU_REGS_RAX]) |
 			 (u64)lower_32_bits(vcpu->arch.regs[VCPU_REGS_RDX]) << 32,
 	};
-	int token = mg_hook_enter();
+	int token = mg_enter();
 	int ret = MG_CALL_ON;
 	u64 value;
 
@@ -250,7 +248,7 @@ int mg_exit_write(struct kvm_vcpu *vcpu)
 		ret = write_other(vcpu, value);
 		break;
 	}
-	mg_hook_leave(token);
+	mg_leave(token);
 	return ret;
 }
 
@@ -264,7 +262,7 @@ static struct kvm_vcpu *vcpu_of(void *ctxt)
 int mg_emulator_read(void *ctxt, u32 index, u64 *data)
 {
 	struct mg_access access = { .index = index, .dir = MG_READ };
-	int token = mg_hook_enter();
+	int token = mg_enter();
 	int ret = MG_CALL_ON;
 
 	switch (judge(vcpu_of(ctxt), MG_ORIGIN_EMULATOR, &access, data)) {
@@ -278,7 +276,7 @@ int mg_emulator_read(void *ctxt, u32 index, u64 *data)
 		ret = X86EMUL_CONTINUE;
 		break;
 	}
-	mg_hook_leave(token);
+	mg_leave(token);
 	return ret;
 }
 
@@ -286,7 +284,7 @@ int mg_emulator_read(void *ctxt, u32 index, u64 *data)
 int mg_emulator_write(void *ctxt, u32 index, u64 data)
 {
 	struct mg_access access = { .index = index, .dir = MG_WRITE, .value = data };
-	int token = mg_hook_enter();
+	int token = mg_enter();
 	int ret = MG_CALL_ON;
 	u64 value;
 
@@ -303,7 +301,7 @@ int mg_emulator_write(void *ctxt, u32 index, u64 data)
 		ret = static_call(mg_body_emulator_set_msr)(ctxt, index, value);
 		break;
 	}
-	mg_hook_leave(token);
+	mg_leave(token);
 	return ret;
 }
 
@@ -314,7 +312,7 @@ int mg_emulator_write(void *ctxt, u32 index, u64 data)
 int mg_nested_read(struct kvm_vcpu *vcpu, u32 index, u64 *data, unsigned long caller)
 {
 	struct mg_access access = { .index = index, .dir = MG_READ };
-	int token = mg_hook_enter();
+	int token = mg_enter();
 	int ret = MG_CALL_ON;
 
 	if (mg_caller_of_hook(caller) == MG_CALLER_KVM)
@@ -331,7 +329,7 @@ int mg_nested_read(struct kvm_vcpu *vcpu, u32 index, u64 *data, unsigned long ca
 		break;
 	}
 out:
-	mg_hook_leave(token);
+	mg_leave(token);
 	return ret;
 }
 
@@ -342,7 +340,7 @@ out:
 int mg_nested_write(struct kvm_vcpu *vcpu, u32 index, u64 data, unsigned long caller)
 {
 	struct mg_access access = { .index = index, .dir = MG_WRITE, .value = data };
-	int token = mg_hook_enter();
+	int token = mg_enter();
 	int ret = MG_CALL_ON;
 	u64 value;
 
@@ -362,6 +360,6 @@ int mg_nested_write(struct kvm_vcpu *vcpu, u32 index, u64 data, unsigned long ca
 		break;
 	}
 out:
-	mg_hook_leave(token);
+	mg_leave(token);
 	return ret;
 }

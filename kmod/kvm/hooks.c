@@ -7,19 +7,16 @@
 #include <linux/ftrace.h>
 #include <linux/kallsyms.h>
 #include <linux/rcupdate.h>
-#include <linux/srcu.h>
 #include <linux/sysfs.h>
 #include <linux/uaccess.h>
 
+#include "../guard.h"
 #include "compat.h"
 #include "hooks.h"
 #include "symbols.h"
 #include "vm.h"
 
 DEFINE_PER_CPU(u64[MG_NR_HOOKS], mg_hook_calls);
-
-/* Held by whoever is in a C function of a trampoline, which may sleep. */
-DEFINE_STATIC_SRCU(hook_srcu);
 
 /**
  * struct hook - one function of kvm.ko
@@ -109,16 +106,6 @@ static struct hook hooks[MG_NR_HOOKS] = {
 	},
 };
 
-int mg_hook_enter(void)
-{
-	return srcu_read_lock(&hook_srcu);
-}
-
-void mg_hook_leave(int token)
-{
-	srcu_read_unlock(&hook_srcu, token);
-}
-
 static int attach_ops(struct hook *hook)
 {
 	if (hook->trampoline)
@@ -198,7 +185,7 @@ static void detach_all(void)
 	/* Whoever was in a trampoline, before or after its C function, has left it ... */
 	synchronize_rcu_tasks();
 	/* ... or is in the C function, which may sleep ... */
-	synchronize_srcu(&hook_srcu);
+	synchronize_srcu(&mg_srcu);
 	/* ... or is on its way back from there through the trampoline. */
 	synchronize_rcu_tasks();
 }

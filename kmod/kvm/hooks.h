@@ -85,8 +85,4 @@ void mg_hooks_detach(void);
  */
 ssize_t mg_hooks_show(char *buf);
 
-/* A slow way of a hook, which may sleep: detaching waits for its end. */
-int mg_hook_enter(void);
-void mg_hook_leave(int token);
-
 #endif /* MG_HOOKS_H */

@@ -10,6 +10,7 @@
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
 
+#include "../guard.h"
 #include "compat.h"
 #include "hooks.h"
 #include "symbols.h"
@@ -17,7 +18,7 @@
 
 #define VM_TABLE_BITS	8
 
-/* Read under RCU, changed under table_lock (which an ftrace callback takes, so a spinlock). */
+/* Read under mg_srcu, changed under table_lock (which an ftrace callback takes, so a spinlock). */
 static DEFINE_HASHTABLE(vm_table, VM_TABLE_BITS);
 static DEFINE_SPINLOCK(table_lock);
 static u64 last_id;
@@ -43,7 +44,8 @@ static struct mg_vm *lookup(const struct kvm *kvm)
 	struct mg_vm *vm;
 
 	hash_for_each_possible_rcu(vm_table, vm, node, (unsigned long)kvm,
-				   lockdep_is_held(&table_lock)) {
+				   lockdep_is_held(&table_lock) ||
+				   srcu_read_lock_held(&mg_srcu)) {
 		if (vm->kvm == kvm)
 			return vm;
 	}
@@ -92,16 +94,14 @@ static struct mg_vm *make(struct kvm *kvm)
 
 struct mg_vm *mg_vm_of(struct kvm *kvm)
 {
-	struct mg_vm *vm;
+	struct mg_vm *vm = lookup(kvm);
 
-	rcu_read_lock();
-	vm = lookup(kvm);
-	rcu_read_unlock();
 	return vm ?: make(kvm);
 }
 
 void mg_vm_list(struct seq_buf *out)
 {
+	int token = mg_enter();
 	struct mg_vm *vm;
 	struct kvm *kvm;
 	int i;
@@ -123,6 +123,7 @@ void mg_vm_list(struct seq_buf *out)
 		seq_buf_printf(out, "\n");
 	}
 	mutex_unlock(mg_kvm_lock);
+	mg_leave(token);
 }
 
 /*
@@ -175,7 +176,7 @@ void notrace mg_vm_destroyed(unsigned long ip, unsigned long parent_ip, struct f
 		hash_del_rcu(&vm->node);
 	spin_unlock(&table_lock);
 	if (vm)
-		call_rcu(&vm->rcu, free_vm_rcu);
+		call_srcu(&mg_srcu, &vm->rcu, free_vm_rcu);
 }
 
 void mg_vm_exit(void)
@@ -190,7 +191,7 @@ void mg_vm_exit(void)
 		free_vm(vm);
 	}
 	/* Records of destroyed VMs on their way through free_vm_rcu(). */
-	rcu_barrier();
+	srcu_barrier(&mg_srcu);
 
 	now = boottime_ms();
 	if (last_id > now)

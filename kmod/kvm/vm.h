@@ -33,7 +33,7 @@ struct mg_vm {
  * @kvm: a VM that cannot be destroyed meanwhile (the caller runs one of its vCPUs, or holds
  *       kvm_lock and found it on KVM's list)
  *
- * Context: may sleep.
+ * Context: may sleep, between mg_enter() and mg_leave().
  * Return: the record, valid as long as @kvm; NULL if there is no memory.
  */
 struct mg_vm *mg_vm_of(struct kvm *kvm);

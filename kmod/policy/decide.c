@@ -14,7 +14,7 @@
  *
  * An MSR that is missing here is not let through by that, see mg_decide().
  */
-static bool is_write_only(u32 index)
+bool mg_is_command(u32 index)
 {
 	switch (index) {
 	/*
@@ -43,20 +43,6 @@ static bool is_write_only(u32 index)
 	}
 }
 
-/* See policy.h */
-bool mg_rule_guards(const struct mg_rule *rule, enum mg_dir dir)
-{
-	return rule->perm[dir].action != MG_ALLOW;
-}
-
-/* See policy.h */
-bool mg_needs_old(const struct mg_rule *rule, const struct mg_access *access)
-{
-	if (rule->perm[access->dir].action != MG_MASK)
-		return false;
-	return access->dir == MG_READ || !is_write_only(access->index);
-}
-
 static enum mg_outcome judge_masked_read(const struct mg_permission *perm,
 					 const struct mg_access *access, u64 *value)
 {
@@ -73,7 +59,7 @@ static enum mg_outcome judge_masked_write(const struct mg_permission *perm,
 {
 	u64 old = access->old;
 
-	if (is_write_only(access->index))
+	if (mg_is_command(access->index))
 		old = 0;
 	else if (!access->old_known)
 		return MG_DENIED;

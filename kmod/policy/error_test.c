@@ -73,14 +73,14 @@ static const struct bad_input bad_texts[] = {
 	BAD("form feed", D "\f", 2, 1, "control character 0x0c"),
 	BAD("non-ASCII", D "0x10 allow d\xc3\xa9ny\n", 2, 13,
 	    "non-ASCII byte 0xc3 outside a comment"),
-	BAD("no-break space", D "0x10\xc2\xa0" "allow deny\n", 2, 5,
+	BAD("no-break space", D "0x10\xc2\xa0 deny\n", 2, 5,
 	    "non-ASCII byte 0xc2 outside a comment"),
 	BAD("byte order mark", "\xef\xbb\xbf" D, 1, 1,
 	    "non-ASCII byte 0xef outside a comment"),
 	BAD("CRLF", "default deny deny\r\n", 1, 18, CARRIAGE_RETURN),
 	BAD("CRLF on an empty line", D "\r\n", 2, 1, CARRIAGE_RETURN),
 	BAD("CRLF behind a comment", D "0x1 deny deny # x\r\n", 2, 18, CARRIAGE_RETURN),
-	BAD("old Macintosh", "default deny deny\rdefault", 1, 18, CARRIAGE_RETURN),
+	BAD("old Macintosh", "default drop deny\rdefault", 1, 18, CARRIAGE_RETURN),
 
 	/* first column */
 	BAD("unknown word", D "\tfoo allow deny\n", 2, 2, BAD_WORD("foo")),
@@ -93,9 +93,8 @@ static const struct bad_input bad_texts[] = {
 	    BAD_WORD("abcdefghijklmnopqrstuvwx")),
 	BAD("25 bytes", D "abcdefghijklmnopqrstuvwxy\n", 2, 1,
 	    BAD_WORD("abcdefghijklmnopqrstuvwx...")),
-	BAD("25 quotes", D Q5 Q5 Q5 Q5 Q5 "
-", 2, 1,
-	    BAD_WORD(EQ5 EQ5 EQ5 EQ5 "\\"\\"\\"\\"...")),
+	BAD("25 quotes", D Q5 Q5 Q5 Q5 Q5 "\n", 2, 1,
+	    BAD_WORD(EQ5 EQ5 EQ5 EQ5 "\\\"\\\"\\\"\\\"...")),
 	BAD("percent", D "%s%n allow deny\n", 2, 1, BAD_WORD("%s%n")),
 	BAD("malformed decimal", D "12ab allow deny\n", 2, 1, BAD_NUMBER("12ab")),
 	BAD("malformed hexadecimal", D "0x12g allow deny\n", 2, 1, BAD_NUMBER("0x12g")),

@@ -256,6 +256,9 @@ struct mg_verdict {
 	u64 value;
 };
 
+/** mg_is_command - whether an MSR carries commands only and cannot be read */
+bool mg_is_command(u32 index);
+
 /**
  * mg_needs_old - whether a verdict depends on the MSR's present value
  * @rule:   the rule in force
@@ -264,7 +267,11 @@ struct mg_verdict {
  * False for command MSRs that cannot be read (PRED_CMD, FLUSH_CMD, the microcode
  * triggers, EOI, SELF_IPI): a masked write of these is judged as if the old value were 0.
  */
-bool mg_needs_old(const struct mg_rule *rule, const struct mg_access *access);
+static inline bool mg_needs_old(const struct mg_rule *rule, const struct mg_access *access)
+{
+	return rule->perm[access->dir].action == MG_MASK &&
+	       (access->dir == MG_READ || !mg_is_command(access->index));
+}
 
 /**
  * mg_decide - the verdict on an access
@@ -282,6 +289,9 @@ struct mg_verdict mg_decide(const struct mg_rule *rule, enum mg_mode mode,
 			    const struct mg_access *access);
 
 /** mg_rule_guards - whether a rule is anything but an unconditional allow */
-bool mg_rule_guards(const struct mg_rule *rule, enum mg_dir dir);
+static inline bool mg_rule_guards(const struct mg_rule *rule, enum mg_dir dir)
+{
+	return rule->perm[dir].action != MG_ALLOW;
+}
 
 #endif /* MG_POLICY_H */

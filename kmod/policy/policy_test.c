@@ -62,7 +62,7 @@ static const struct text_case {
 	  "3 allow drop quiet audit\n",
 	  DENY_ALL "0x1\t\t\tallow\tdeny\tquiet\n0x2\t\t\tdrop\tallow\taudit\n"
 	  "0x3\t\t\tallow\tdrop\taudit quiet\n" },
-	{ "no newline after a comment", "default deny deny #", DENY_ALL },
+	{ "no newline after a comment", "default deny\tdeny #", DENY_ALL },
 };
 
 static void describe_text(const struct text_case *c, char *name)
@@ -262,7 +262,7 @@ static void intercept_map(struct kunit *test)
 	/* Each action but allow guards, options do not change that. */
 	expect_map(test, "default allow allow\n1 deny allow\n2 drop allow\n3 mask=1 allow\n"
 		   "4 mask=0 mask=~0,keep\n5 mask=~0 mask=0,keep\n6 allow deny audit quiet\n"
-		   "7 allow allow audit quiet\n", 4, 2, false, false);
+		   "7 allow\tallow audit quiet\n", 4, 2, false, false);
 	/* Across the edge of a window, and into a gap. */
 	expect_map(test, "default allow allow\n0x1fff-0x2000 deny allow\n", 1, 0, true, false);
 	expect_map(test, "default allow allow\n0xbfffffff-0xc0000000 deny deny\n", 1, 1, true,

@@ -14,16 +14,16 @@ enum mg_delivery {
 	MG_LOST,	/* a listener, or all of them, did not get it */
 };
 
-/** mg_event_value_known - whether @event->access.value says anything */
+/** mg_event_value_known - whether @event->access->value says anything */
 static inline bool mg_event_value_known(const struct mg_event *event)
 {
-	return event->access.dir == MG_WRITE || event->value_known;
+	return event->access->dir == MG_WRITE || event->value_known;
 }
 
-/** mg_event_old_known - whether @event->access.old says something the value does not */
+/** mg_event_old_known - whether @event->access->old says something the value does not */
 static inline bool mg_event_old_known(const struct mg_event *event)
 {
-	return event->access.dir == MG_WRITE && event->access.old_known;
+	return event->access->dir == MG_WRITE && event->access->old_known;
 }
 
 /** mg_netlink_listened - whether an event would reach anybody; any context, cheap */

@@ -90,9 +90,9 @@ static int put_u64(struct sk_buff *skb, int attr, u64 value)
 
 static int put_access(struct sk_buff *skb, const struct mg_event *event, u64 seq)
 {
-	const struct mg_access *access = &event->access;
-	const struct mg_verdict *verdict = &event->verdict;
-	const struct mg_rule *rule = &event->rule;
+	const struct mg_access *access = event->access;
+	const struct mg_verdict *verdict = event->verdict;
+	const struct mg_rule *rule = event->rule;
 
 	if (put_u64(skb, MSRGUARD_A_ACCESS_SEQ, seq) ||
 	    put_u64(skb, MSRGUARD_A_ACCESS_TIME, ktime_get_boottime_ns()) ||

@@ -38,9 +38,9 @@ static void count(struct mg_counters __percpu *vm_counters, enum mg_counter whic
 
 static void count_access(const struct mg_event *event, struct mg_counters __percpu *vm_counters)
 {
-	count(vm_counters, event->access.dir == MG_WRITE ? MG_COUNT_WRITES : MG_COUNT_READS);
+	count(vm_counters, event->access->dir == MG_WRITE ? MG_COUNT_WRITES : MG_COUNT_READS);
 
-	switch (event->verdict.outcome) {
+	switch (event->verdict->outcome) {
 	case MG_PASSED:
 		break;
 	case MG_AUDITED:
@@ -72,7 +72,7 @@ void mg_report(const struct mg_event *event, struct mg_counters __percpu *vm_cou
 
 	count_access(event, vm_counters);
 
-	if (event->verdict.outcome == MG_PASSED || event->rule.quiet)
+	if (event->verdict->outcome == MG_PASSED || event->rule->quiet)
 		return;
 
 	seq = atomic64_inc_return(&last_seq);

@@ -40,35 +40,37 @@ struct mg_counters {
 
 /**
  * struct mg_event - one access that needed a decision
- * @access:     the access; @access.value is valid for writes, and for reads if @value_known
- * @verdict:    what was decided
- * @rule:       the rule that spoke, a copy
- * @generation: of the policy that held it
- * @origin:     by which way it came
- * @vm_id:      the VM, never used again in this boot
- * @vm_pid:     process id of the VMM in the initial PID namespace
- * @vcpu:       the vCPU's id
- * @described:  somebody listens and the fields below are filled in
- * @value_known: see @access; for a read the MSR's whole value
- * @regs_known: @pc and @cpl are valid (they are not for encrypted guests)
- * @nested:     done by a guest of the guest
- * @pc:         linear address of the instruction
- * @cpl:        privilege level at the instruction
+ * @access:      the access; for a read, @access->value is the MSR's whole value if @value_known
+ * @verdict:     what was decided
+ * @rule:        the rule that spoke
+ * @generation:  of the policy that held it
+ * @origin:      by which way it came
+ * @described:   somebody listens and all of what follows is filled in; else nothing of it is
+ * @value_known: see @access
+ * @regs_known:  @pc and @cpl are valid (they are not for encrypted guests)
+ * @nested:      done by a guest of the guest
+ * @cpl:         privilege level at the instruction
+ * @vm_pid:      process id of the VMM in the initial PID namespace
+ * @vcpu:        the vCPU's id
+ * @vm_id:       the VM, never used again in this boot; 0 if there was no memory to record it
+ * @pc:          linear address of the instruction
+ *
+ * Lives on the stack of whoever reports; a denial that nobody listens to fills in little.
  */
 struct mg_event {
-	struct mg_access access;
-	struct mg_verdict verdict;
-	struct mg_rule rule;
+	const struct mg_access *access;
+	const struct mg_verdict *verdict;
+	const struct mg_rule *rule;
 	u64 generation;
 	enum mg_origin origin;
-	u64 vm_id;
-	u32 vm_pid;
-	u32 vcpu;
 	bool described;
 	bool value_known;
 	bool regs_known;
 	bool nested;
 	u8 cpl;
+	u32 vm_pid;
+	u32 vcpu;
+	u64 vm_id;
 	u64 pc;
 };
 
@@ -104,13 +106,17 @@ const char *mg_counter_name(enum mg_counter which);
 
 /** mg_report_seq - sequence number of the last access that took one */
 u64 mg_report_seq(void);
-/** mg_report_sent - events handed to netlink while somebody listened */
+/** mg_report_sent - events queued to listeners, as far as netlink knows to all of them */
 u64 mg_report_sent(void);
 /** mg_report_lost - events netlink could not deliver to every listener */
 u64 mg_report_lost(void);
 
 /**
  * struct mg_status - what is in force, for the status request
+ * @mode:       the mode
+ * @generation: of the policy
+ * @hash:       SHA-256 of the policy's canonical text
+ * @rules:      rules in it, the default line not counted
  */
 struct mg_status {
 	enum mg_mode mode;
@@ -121,7 +127,7 @@ struct mg_status {
 
 /**
  * mg_report_init - register the generic-netlink family
- * @get_status: called by the status request, may sleep
+ * @get_status: called by the status request; may sleep, may run several times at once
  *
  * Return: 0 or a negative errno; a message with the reason has then been printed.
  */

@@ -2,8 +2,7 @@
 /*
  * The rows: every action, for reads and for writes, and what decides which rule speaks.
  *
- * Include after defining ROW(name, ...); each becomes a test of its own. No include guard: a
- * test program may use them more than once.
+ * Include after a FIXTURE_VARIANT(row) that holds a struct row; each becomes a test of its own.
  *
  * STAR (0xc0000081) is passed through by stock KVM and takes any value; 0x277 (PAT) is always
  * intercepted; 0x12345 and 0xdeadbeef have no bit in any bitmap; 0x4b564d01 is KVM's clock.
@@ -25,183 +24,411 @@
 #define READ_STAR(from)	.op = OP_RDMSR, .msr = MSR_STAR, .before = (from)
 
 /* allow, deny, drop */
-ROW(allow_write, .policy = "0xc0000081 allow allow", WRITE_STAR(STAR_A, STAR_B),
-	UNGUARDED(.result = STAR_B));
-ROW(allow_read, .policy = "0xc0000081 allow allow", READ_STAR(STAR_A),
-	UNGUARDED(.result = STAR_A));
-ROW(deny_write, .policy = "0xc0000081 allow deny", WRITE_STAR(STAR_A, STAR_B),
-	DENIED(.result = STAR_A, .rule_first = MSR_STAR));
-ROW(deny_write_of_the_same_value, .policy = "0xc0000081 allow deny", WRITE_STAR(STAR_A, STAR_A),
-	DENIED(.result = STAR_A, .rule_first = MSR_STAR));
-ROW(deny_read, .policy = "0xc0000081 deny allow", READ_STAR(STAR_A),
-	DENIED(.rule_first = MSR_STAR));
-ROW(read_beside_denied_write, .policy = "0xc0000081 allow deny", READ_STAR(STAR_A),
-	UNGUARDED(.result = STAR_A));
-ROW(write_beside_denied_read, .policy = "0xc0000081 deny allow", WRITE_STAR(STAR_A, STAR_B),
-	UNGUARDED(.result = STAR_B));
-ROW(neighbour_of_a_denied_one, .policy = "0xc0000082 deny deny", WRITE_STAR(STAR_A, STAR_B),
-	UNGUARDED(.result = STAR_B));
-ROW(drop_write, .policy = "0xc0000081 allow drop", WRITE_STAR(STAR_A, STAR_B),
-	DROPPED(.result = STAR_A, .rule_first = MSR_STAR));
-ROW(drop_read, .policy = "0xc0000081 drop allow", READ_STAR(STAR_A),
-	DROPPED(.result = 0, .rule_first = MSR_STAR));
+FIXTURE_VARIANT_ADD(row, allow_write) { .row = {
+	.policy = "0xc0000081 allow allow", WRITE_STAR(STAR_A, STAR_B),
+	UNGUARDED(.result = STAR_B),
+} };
+
+FIXTURE_VARIANT_ADD(row, allow_read) { .row = {
+	.policy = "0xc0000081 allow allow", READ_STAR(STAR_A),
+	UNGUARDED(.result = STAR_A),
+} };
+
+FIXTURE_VARIANT_ADD(row, deny_write) { .row = {
+	.policy = "0xc0000081 allow deny", WRITE_STAR(STAR_A, STAR_B),
+	DENIED(.result = STAR_A, .rule_first = MSR_STAR),
+} };
+
+FIXTURE_VARIANT_ADD(row, deny_write_of_the_same_value) { .row = {
+	.policy = "0xc0000081 allow deny", WRITE_STAR(STAR_A, STAR_A),
+	DENIED(.result = STAR_A, .rule_first = MSR_STAR),
+} };
+
+FIXTURE_VARIANT_ADD(row, deny_read) { .row = {
+	.policy = "0xc0000081 deny allow", READ_STAR(STAR_A),
+	DENIED(.rule_first = MSR_STAR),
+} };
+
+FIXTURE_VARIANT_ADD(row, read_beside_denied_write) { .row = {
+	.policy = "0xc0000081 allow deny", READ_STAR(STAR_A),
+	UNGUARDED(.result = STAR_A),
+} };
+
+FIXTURE_VARIANT_ADD(row, write_beside_denied_read) { .row = {
+	.policy = "0xc0000081 deny allow", WRITE_STAR(STAR_A, STAR_B),
+	UNGUARDED(.result = STAR_B),
+} };
+
+FIXTURE_VARIANT_ADD(row, neighbour_of_a_denied_one) { .row = {
+	.policy = "0xc0000082 deny deny", WRITE_STAR(STAR_A, STAR_B),
+	UNGUARDED(.result = STAR_B),
+} };
+
+FIXTURE_VARIANT_ADD(row, drop_write) { .row = {
+	.policy = "0xc0000081 allow drop", WRITE_STAR(STAR_A, STAR_B),
+	DROPPED(.result = STAR_A, .rule_first = MSR_STAR),
+} };
+
+FIXTURE_VARIANT_ADD(row, drop_read) { .row = {
+	.policy = "0xc0000081 drop allow", READ_STAR(STAR_A),
+	DROPPED(.result = 0, .rule_first = MSR_STAR),
+} };
 
 /* mask on a write: deny or keep the bits outside */
-ROW(mask_deny_allowed_bits, .policy = "0xc0000081 allow mask=0xffffffff,deny",
-	WRITE_STAR(STAR_A, STAR_A ^ 0xffff), PASSED(.result = STAR_A ^ 0xffff));
-ROW(mask_deny_same_value, .policy = "0xc0000081 allow mask=0,deny",
-	WRITE_STAR(STAR_A, STAR_A), PASSED(.result = STAR_A));
-ROW(mask_deny_forbidden_bit, .policy = "0xc0000081 allow mask=0xffffffff,deny",
-	WRITE_STAR(STAR_A, STAR_A ^ 0x100000000), DENIED(.result = STAR_A, .rule_first = MSR_STAR));
-ROW(mask_deny_mixed_bits, .policy = "0xc0000081 allow mask=0xffffffff,deny",
-	WRITE_STAR(STAR_A, STAR_A ^ 0x100000001), DENIED(.result = STAR_A, .rule_first = MSR_STAR));
-ROW(mask_deny_cleared_bit, .policy = "0xc0000081 allow mask=~0x1,deny",
-	WRITE_STAR(STAR_A, STAR_A & ~1ull), DENIED(.result = STAR_A, .rule_first = MSR_STAR));
-ROW(mask_deny_inverted, .policy = "0xc0000081 allow mask=~0x8000000000000000,deny",
-	WRITE_STAR(STAR_A, ~STAR_A), DENIED(.result = STAR_A, .rule_first = MSR_STAR));
-ROW(mask_keep_allowed_bits, .policy = "0xc0000081 allow mask=0xffffffff,keep",
-	WRITE_STAR(STAR_A, STAR_A ^ 0xffff), PASSED(.result = STAR_A ^ 0xffff));
-ROW(mask_keep_mixed_bits, .policy = "0xc0000081 allow mask=0xffffffff,keep",
-	WRITE_STAR(STAR_A, ~STAR_A),
-	MASKED(.result = STAR_A ^ 0xffffffff, .rule_first = MSR_STAR));
-ROW(mask_keep_forbidden_bit, .policy = "0xc0000081 allow mask=0xffffffff,keep",
-	WRITE_STAR(STAR_A, STAR_A ^ 0x100000000), MASKED(.result = STAR_A, .rule_first = MSR_STAR));
+FIXTURE_VARIANT_ADD(row, mask_deny_allowed_bits) { .row = {
+	.policy = "0xc0000081 allow mask=0xffffffff,deny", WRITE_STAR(STAR_A, STAR_A ^ 0xffff),
+	PASSED(.result = STAR_A ^ 0xffff),
+} };
+
+FIXTURE_VARIANT_ADD(row, mask_deny_same_value) { .row = {
+	.policy = "0xc0000081 allow mask=0,deny", WRITE_STAR(STAR_A, STAR_A),
+	PASSED(.result = STAR_A),
+} };
+
+FIXTURE_VARIANT_ADD(row, mask_deny_forbidden_bit) { .row = {
+	.policy = "0xc0000081 allow mask=0xffffffff,deny",
+	WRITE_STAR(STAR_A, STAR_A ^ 0x100000000),
+	DENIED(.result = STAR_A, .rule_first = MSR_STAR),
+} };
+
+FIXTURE_VARIANT_ADD(row, mask_deny_mixed_bits) { .row = {
+	.policy = "0xc0000081 allow mask=0xffffffff,deny",
+	WRITE_STAR(STAR_A, STAR_A ^ 0x100000001),
+	DENIED(.result = STAR_A, .rule_first = MSR_STAR),
+} };
+
+FIXTURE_VARIANT_ADD(row, mask_deny_cleared_bit) { .row = {
+	.policy = "0xc0000081 allow mask=~0x1,deny", WRITE_STAR(STAR_A, STAR_A & ~1ull),
+	DENIED(.result = STAR_A, .rule_first = MSR_STAR),
+} };
+
+FIXTURE_VARIANT_ADD(row, mask_deny_inverted) { .row = {
+	.policy = "0xc0000081 allow mask=~0x8000000000000000,deny", WRITE_STAR(STAR_A, ~STAR_A),
+	DENIED(.result = STAR_A, .rule_first = MSR_STAR),
+} };
+
+FIXTURE_VARIANT_ADD(row, mask_keep_allowed_bits) { .row = {
+	.policy = "0xc0000081 allow mask=0xffffffff,keep", WRITE_STAR(STAR_A, STAR_A ^ 0xffff),
+	PASSED(.result = STAR_A ^ 0xffff),
+} };
+
+FIXTURE_VARIANT_ADD(row, mask_keep_mixed_bits) { .row = {
+	.policy = "0xc0000081 allow mask=0xffffffff,keep", WRITE_STAR(STAR_A, ~STAR_A),
+	MASKED(.result = STAR_A ^ 0xffffffff, .rule_first = MSR_STAR),
+} };
+
+FIXTURE_VARIANT_ADD(row, mask_keep_forbidden_bit) { .row = {
+	.policy = "0xc0000081 allow mask=0xffffffff,keep",
+	WRITE_STAR(STAR_A, STAR_A ^ 0x100000000),
+	MASKED(.result = STAR_A, .rule_first = MSR_STAR),
+} };
 
 /* mask on a read: hidden bits are 0 */
-ROW(hidden_bits, .policy = "0xc0000081 mask=0xffff0000ffff allow", READ_STAR(STAR_A),
-	MASKED(.result = STAR_A & 0xffff0000ffff, .value_shown = true, .rule_first = MSR_STAR));
-ROW(hidden_upper_half, .policy = "0xc0000081 mask=0xffffffff allow", READ_STAR(STAR_A),
-	MASKED(.result = STAR_A & 0xffffffff, .value_shown = true, .rule_first = MSR_STAR));
-ROW(nothing_to_hide, .policy = "0xc0000081 mask=0xffff allow", READ_STAR(0x1234),
-	PASSED(.result = 0x1234));
-ROW(write_beside_hidden_bits, .policy = "0xc0000081 mask=0 allow", WRITE_STAR(STAR_A, STAR_B),
-	UNGUARDED(.result = STAR_B));
+FIXTURE_VARIANT_ADD(row, hidden_bits) { .row = {
+	.policy = "0xc0000081 mask=0xffff0000ffff allow", READ_STAR(STAR_A),
+	MASKED(.result = STAR_A & 0xffff0000ffff, .value_shown = true, .rule_first = MSR_STAR),
+} };
+
+FIXTURE_VARIANT_ADD(row, hidden_upper_half) { .row = {
+	.policy = "0xc0000081 mask=0xffffffff allow", READ_STAR(STAR_A),
+	MASKED(.result = STAR_A & 0xffffffff, .value_shown = true, .rule_first = MSR_STAR),
+} };
+
+FIXTURE_VARIANT_ADD(row, nothing_to_hide) { .row = {
+	.policy = "0xc0000081 mask=0xffff allow", READ_STAR(0x1234),
+	PASSED(.result = 0x1234),
+} };
+
+FIXTURE_VARIANT_ADD(row, write_beside_hidden_bits) { .row = {
+	.policy = "0xc0000081 mask=0 allow", WRITE_STAR(STAR_A, STAR_B),
+	UNGUARDED(.result = STAR_B),
+} };
 
 /* options */
-ROW(audit_deny_write, .policy = "0xc0000081 allow deny audit", WRITE_STAR(STAR_A, STAR_B),
-	AUDITED(DENIED, .result = STAR_B, .rule_first = MSR_STAR));
-ROW(audit_deny_read, .policy = "0xc0000081 deny allow audit", READ_STAR(STAR_A),
-	AUDITED(DENIED, .result = STAR_A, .rule_first = MSR_STAR));
-ROW(audit_drop_write, .policy = "0xc0000081 allow drop audit", WRITE_STAR(STAR_A, STAR_B),
-	AUDITED(DROPPED, .result = STAR_B, .rule_first = MSR_STAR));
-ROW(audit_drop_read, .policy = "0xc0000081 drop allow audit", READ_STAR(STAR_A),
-	AUDITED(DROPPED, .result = STAR_A, .rule_first = MSR_STAR));
-ROW(audit_mask_deny, .policy = "0xc0000081 allow mask=0,deny audit", WRITE_STAR(STAR_A, STAR_B),
-	AUDITED(DENIED, .result = STAR_B, .rule_first = MSR_STAR));
-ROW(audit_mask_keep, .policy = "0xc0000081 allow mask=0,keep audit", WRITE_STAR(STAR_A, STAR_B),
-	AUDITED(MASKED, .result = STAR_B, .rule_first = MSR_STAR));
-ROW(audit_hidden_bits, .policy = "0xc0000081 mask=0xff allow audit", READ_STAR(STAR_A),
-	AUDITED(MASKED, .result = STAR_A, .value_shown = true, .rule_first = MSR_STAR));
-ROW(quiet_deny_write, .policy = "0xc0000081 allow deny quiet", WRITE_STAR(STAR_A, STAR_B),
-	DENIED(.result = STAR_A, .quiet = true));
-ROW(quiet_drop_read, .policy = "0xc0000081 drop allow quiet", READ_STAR(STAR_A),
-	DROPPED(.result = 0, .quiet = true));
-ROW(quiet_hidden_bits, .policy = "0xc0000081 mask=0xff allow quiet", READ_STAR(STAR_A),
-	MASKED(.result = STAR_A & 0xff, .quiet = true));
-ROW(audit_quiet, .policy = "0xc0000081 allow deny audit quiet", WRITE_STAR(STAR_A, STAR_B),
-	AUDITED(DENIED, .result = STAR_B, .quiet = true));
+FIXTURE_VARIANT_ADD(row, audit_deny_write) { .row = {
+	.policy = "0xc0000081 allow deny audit", WRITE_STAR(STAR_A, STAR_B),
+	AUDITED(DENIED, .result = STAR_B, .rule_first = MSR_STAR),
+} };
+
+FIXTURE_VARIANT_ADD(row, audit_deny_read) { .row = {
+	.policy = "0xc0000081 deny allow audit", READ_STAR(STAR_A),
+	AUDITED(DENIED, .result = STAR_A, .rule_first = MSR_STAR),
+} };
+
+FIXTURE_VARIANT_ADD(row, audit_drop_write) { .row = {
+	.policy = "0xc0000081 allow drop audit", WRITE_STAR(STAR_A, STAR_B),
+	AUDITED(DROPPED, .result = STAR_B, .rule_first = MSR_STAR),
+} };
+
+FIXTURE_VARIANT_ADD(row, audit_drop_read) { .row = {
+	.policy = "0xc0000081 drop allow audit", READ_STAR(STAR_A),
+	AUDITED(DROPPED, .result = STAR_A, .rule_first = MSR_STAR),
+} };
+
+FIXTURE_VARIANT_ADD(row, audit_mask_deny) { .row = {
+	.policy = "0xc0000081 allow mask=0,deny audit", WRITE_STAR(STAR_A, STAR_B),
+	AUDITED(DENIED, .result = STAR_B, .rule_first = MSR_STAR),
+} };
+
+FIXTURE_VARIANT_ADD(row, audit_mask_keep) { .row = {
+	.policy = "0xc0000081 allow mask=0,keep audit", WRITE_STAR(STAR_A, STAR_B),
+	AUDITED(MASKED, .result = STAR_B, .rule_first = MSR_STAR),
+} };
+
+FIXTURE_VARIANT_ADD(row, audit_hidden_bits) { .row = {
+	.policy = "0xc0000081 mask=0xff allow audit", READ_STAR(STAR_A),
+	AUDITED(MASKED, .result = STAR_A, .value_shown = true, .rule_first = MSR_STAR),
+} };
+
+FIXTURE_VARIANT_ADD(row, quiet_deny_write) { .row = {
+	.policy = "0xc0000081 allow deny quiet", WRITE_STAR(STAR_A, STAR_B),
+	DENIED(.result = STAR_A, .quiet = true),
+} };
+
+FIXTURE_VARIANT_ADD(row, quiet_drop_read) { .row = {
+	.policy = "0xc0000081 drop allow quiet", READ_STAR(STAR_A),
+	DROPPED(.result = 0, .quiet = true),
+} };
+
+FIXTURE_VARIANT_ADD(row, quiet_hidden_bits) { .row = {
+	.policy = "0xc0000081 mask=0xff allow quiet", READ_STAR(STAR_A),
+	MASKED(.result = STAR_A & 0xff, .quiet = true),
+} };
+
+FIXTURE_VARIANT_ADD(row, audit_quiet) { .row = {
+	.policy = "0xc0000081 allow deny audit quiet", WRITE_STAR(STAR_A, STAR_B),
+	AUDITED(DENIED, .result = STAR_B, .quiet = true),
+} };
 
 /* modes */
-ROW(mode_audit_deny_write, .policy = "0xc0000081 allow deny", .mode = "audit",
-	WRITE_STAR(STAR_A, STAR_B), AUDITED(DENIED, .result = STAR_B, .rule_first = MSR_STAR));
-ROW(mode_audit_drop_read, .policy = "0xc0000081 drop allow", .mode = "audit",
-	READ_STAR(STAR_A), AUDITED(DROPPED, .result = STAR_A, .rule_first = MSR_STAR));
-ROW(mode_audit_hidden_bits, .policy = "0xc0000081 mask=0xff allow", .mode = "audit",
-	READ_STAR(STAR_A),
-	AUDITED(MASKED, .result = STAR_A, .value_shown = true, .rule_first = MSR_STAR));
-ROW(mode_off_deny_write, .policy = "0xc0000081 allow deny", .mode = "off",
-	WRITE_STAR(STAR_A, STAR_B), UNGUARDED(.result = STAR_B));
-ROW(mode_off_drop_read, .policy = "0xc0000081 drop allow", .mode = "off",
-	READ_STAR(STAR_A), UNGUARDED(.result = STAR_A));
+FIXTURE_VARIANT_ADD(row, mode_audit_deny_write) { .row = {
+	.policy = "0xc0000081 allow deny", .mode = "audit", WRITE_STAR(STAR_A, STAR_B),
+	AUDITED(DENIED, .result = STAR_B, .rule_first = MSR_STAR),
+} };
+
+FIXTURE_VARIANT_ADD(row, mode_audit_drop_read) { .row = {
+	.policy = "0xc0000081 drop allow", .mode = "audit", READ_STAR(STAR_A),
+	AUDITED(DROPPED, .result = STAR_A, .rule_first = MSR_STAR),
+} };
+
+FIXTURE_VARIANT_ADD(row, mode_audit_hidden_bits) { .row = {
+	.policy = "0xc0000081 mask=0xff allow", .mode = "audit", READ_STAR(STAR_A),
+	AUDITED(MASKED, .result = STAR_A, .value_shown = true, .rule_first = MSR_STAR),
+} };
+
+FIXTURE_VARIANT_ADD(row, mode_off_deny_write) { .row = {
+	.policy = "0xc0000081 allow deny", .mode = "off", WRITE_STAR(STAR_A, STAR_B),
+	UNGUARDED(.result = STAR_B),
+} };
+
+FIXTURE_VARIANT_ADD(row, mode_off_drop_read) { .row = {
+	.policy = "0xc0000081 drop allow", .mode = "off", READ_STAR(STAR_A),
+	UNGUARDED(.result = STAR_A),
+} };
 
 /* which rule speaks */
-ROW(default_deny_write, .policy = "default deny deny", WRITE_STAR(STAR_A, STAR_B),
-	DENIED(.result = STAR_A, .is_default = true));
-ROW(default_deny_read, .policy = "default deny deny", READ_STAR(STAR_A),
-	DENIED(.is_default = true));
-ROW(default_drop_write, .policy = "default allow drop", WRITE_STAR(STAR_A, STAR_B),
-	DROPPED(.result = STAR_A, .is_default = true));
-ROW(default_drop_read, .policy = "default drop allow", READ_STAR(STAR_A),
-	DROPPED(.result = 0, .is_default = true));
-ROW(default_deny_but_this, .policy = "default deny deny\n0xc0000081 allow allow",
-	WRITE_STAR(STAR_A, STAR_B), UNGUARDED(.result = STAR_B));
-ROW(range_first, .policy = "0xc0000081-0xc0000084 allow deny", WRITE_STAR(STAR_A, STAR_B),
-	DENIED(.result = STAR_A, .rule_first = MSR_STAR, .rule_last = MSR_SFMASK));
-ROW(range_last, .policy = "0xc0000001-0xc0000081 allow deny", WRITE_STAR(STAR_A, STAR_B),
-	DENIED(.result = STAR_A, .rule_first = 0xc0000001, .rule_last = MSR_STAR));
-ROW(range_ends_below, .policy = "0xc0000001-0xc0000080 deny deny", WRITE_STAR(STAR_A, STAR_B),
-	UNGUARDED(.result = STAR_B));
-ROW(range_begins_above, .policy = "0xc0000082-0xc0000084 deny deny", READ_STAR(STAR_A),
-	UNGUARDED(.result = STAR_A));
-ROW(narrower_range, .policy = "0xc0000000-0xc0001fff allow drop\n0xc0000081-0xc0000084 deny deny",
+FIXTURE_VARIANT_ADD(row, default_deny_write) { .row = {
+	.policy = "default deny deny", WRITE_STAR(STAR_A, STAR_B),
+	DENIED(.result = STAR_A, .is_default = true),
+} };
+
+FIXTURE_VARIANT_ADD(row, default_deny_read) { .row = {
+	.policy = "default deny deny", READ_STAR(STAR_A),
+	DENIED(.is_default = true),
+} };
+
+FIXTURE_VARIANT_ADD(row, default_drop_write) { .row = {
+	.policy = "default allow drop", WRITE_STAR(STAR_A, STAR_B),
+	DROPPED(.result = STAR_A, .is_default = true),
+} };
+
+FIXTURE_VARIANT_ADD(row, default_drop_read) { .row = {
+	.policy = "default drop allow", READ_STAR(STAR_A),
+	DROPPED(.result = 0, .is_default = true),
+} };
+
+FIXTURE_VARIANT_ADD(row, default_deny_but_this) { .row = {
+	.policy = "default deny deny\n0xc0000081 allow allow", WRITE_STAR(STAR_A, STAR_B),
+	UNGUARDED(.result = STAR_B),
+} };
+
+FIXTURE_VARIANT_ADD(row, range_first) { .row = {
+	.policy = "0xc0000081-0xc0000084 allow deny", WRITE_STAR(STAR_A, STAR_B),
+	DENIED(.result = STAR_A, .rule_first = MSR_STAR, .rule_last = MSR_SFMASK),
+} };
+
+FIXTURE_VARIANT_ADD(row, range_last) { .row = {
+	.policy = "0xc0000001-0xc0000081 allow deny", WRITE_STAR(STAR_A, STAR_B),
+	DENIED(.result = STAR_A, .rule_first = 0xc0000001, .rule_last = MSR_STAR),
+} };
+
+FIXTURE_VARIANT_ADD(row, range_ends_below) { .row = {
+	.policy = "0xc0000001-0xc0000080 deny deny", WRITE_STAR(STAR_A, STAR_B),
+	UNGUARDED(.result = STAR_B),
+} };
+
+FIXTURE_VARIANT_ADD(row, range_begins_above) { .row = {
+	.policy = "0xc0000082-0xc0000084 deny deny", READ_STAR(STAR_A),
+	UNGUARDED(.result = STAR_A),
+} };
+
+FIXTURE_VARIANT_ADD(row, narrower_range) { .row = {
+	.policy = "0xc0000000-0xc0001fff allow drop\n0xc0000081-0xc0000084 deny deny",
 	WRITE_STAR(STAR_A, STAR_B),
-	DENIED(.result = STAR_A, .rule_first = MSR_STAR, .rule_last = MSR_SFMASK));
-ROW(single_in_range, .policy = "0xc0000081 allow allow\n0xc0000000-0xc0001fff deny deny",
-	WRITE_STAR(STAR_A, STAR_B), UNGUARDED(.result = STAR_B));
-ROW(single_in_ranges, .policy =
-	"0-0xffffffff deny deny\n0xc0000000-0xc0001fff deny deny\n0xc0000081 allow drop",
-	WRITE_STAR(STAR_A, STAR_B), DROPPED(.result = STAR_A, .rule_first = MSR_STAR));
-ROW(range_of_all, .policy = "0-0xffffffff deny deny", READ_STAR(STAR_A),
-	DENIED(.rule_first = 0, .rule_last = 0xffffffff));
+	DENIED(.result = STAR_A, .rule_first = MSR_STAR, .rule_last = MSR_SFMASK),
+} };
+
+FIXTURE_VARIANT_ADD(row, single_in_range) { .row = {
+	.policy = "0xc0000081 allow allow\n0xc0000000-0xc0001fff deny deny",
+	WRITE_STAR(STAR_A, STAR_B),
+	UNGUARDED(.result = STAR_B),
+} };
+
+FIXTURE_VARIANT_ADD(row, single_in_ranges) { .row = {
+	.policy = "0-0xffffffff deny deny\n0xc0000000-0xc0001fff deny deny\n0xc0000081 allow drop",
+	WRITE_STAR(STAR_A, STAR_B),
+	DROPPED(.result = STAR_A, .rule_first = MSR_STAR),
+} };
+
+FIXTURE_VARIANT_ADD(row, range_of_all) { .row = {
+	.policy = "0-0xffffffff deny deny", READ_STAR(STAR_A),
+	DENIED(.rule_first = 0, .rule_last = 0xffffffff),
+} };
 
 /* an MSR that KVM always intercepts */
-ROW(intercepted_deny_write, .policy = "0x277 allow deny", .op = OP_WRMSR, .msr = MSR_PAT,
-	.before = PAT_A, .value = PAT_B, DENIED(.result = PAT_A, .rule_first = MSR_PAT));
-ROW(intercepted_deny_read, .policy = "0x277 deny allow", .op = OP_RDMSR, .msr = MSR_PAT,
-	.before = PAT_A, DENIED(.rule_first = MSR_PAT));
-ROW(intercepted_drop_write, .policy = "0x277 allow drop", .op = OP_WRMSR, .msr = MSR_PAT,
-	.before = PAT_A, .value = PAT_B, DROPPED(.result = PAT_A, .rule_first = MSR_PAT));
-ROW(intercepted_mask_keep, .policy = "0x277 allow mask=0xff,keep", .op = OP_WRMSR,
-	.msr = MSR_PAT, .before = PAT_A, .value = PAT_B ^ 0x700,
-	MASKED(.result = PAT_B, .rule_first = MSR_PAT));
-ROW(intercepted_hidden_bits, .policy = "0x277 mask=0xff allow", .op = OP_RDMSR, .msr = MSR_PAT,
-	.before = PAT_A,
-	MASKED(.result = PAT_A & 0xff, .value_shown = true, .rule_first = MSR_PAT));
-ROW(intercepted_allowed, .policy = "0xc0000081 deny deny", .op = OP_WRMSR, .msr = MSR_PAT,
-	.before = PAT_A, .value = PAT_B, UNGUARDED(.result = PAT_B));
-ROW(intercepted_range, .policy = "0x200-0x2ff allow deny", .op = OP_WRMSR, .msr = MSR_PAT,
-	.before = PAT_A, .value = PAT_B,
-	DENIED(.result = PAT_A, .rule_first = 0x200, .rule_last = 0x2ff));
+FIXTURE_VARIANT_ADD(row, intercepted_deny_write) { .row = {
+	.policy = "0x277 allow deny", .op = OP_WRMSR, .msr = MSR_PAT, .before = PAT_A,
+	.value = PAT_B,
+	DENIED(.result = PAT_A, .rule_first = MSR_PAT),
+} };
+
+FIXTURE_VARIANT_ADD(row, intercepted_deny_read) { .row = {
+	.policy = "0x277 deny allow", .op = OP_RDMSR, .msr = MSR_PAT, .before = PAT_A,
+	DENIED(.rule_first = MSR_PAT),
+} };
+
+FIXTURE_VARIANT_ADD(row, intercepted_drop_write) { .row = {
+	.policy = "0x277 allow drop", .op = OP_WRMSR, .msr = MSR_PAT, .before = PAT_A,
+	.value = PAT_B,
+	DROPPED(.result = PAT_A, .rule_first = MSR_PAT),
+} };
+
+FIXTURE_VARIANT_ADD(row, intercepted_mask_keep) { .row = {
+	.policy = "0x277 allow mask=0xff,keep", .op = OP_WRMSR, .msr = MSR_PAT, .before = PAT_A,
+	.value = PAT_B ^ 0x700,
+	MASKED(.result = PAT_B, .rule_first = MSR_PAT),
+} };
+
+FIXTURE_VARIANT_ADD(row, intercepted_hidden_bits) { .row = {
+	.policy = "0x277 mask=0xff allow", .op = OP_RDMSR, .msr = MSR_PAT, .before = PAT_A,
+	MASKED(.result = PAT_A & 0xff, .value_shown = true, .rule_first = MSR_PAT),
+} };
+
+FIXTURE_VARIANT_ADD(row, intercepted_allowed) { .row = {
+	.policy = "0xc0000081 deny deny", .op = OP_WRMSR, .msr = MSR_PAT, .before = PAT_A,
+	.value = PAT_B,
+	UNGUARDED(.result = PAT_B),
+} };
+
+FIXTURE_VARIANT_ADD(row, intercepted_range) { .row = {
+	.policy = "0x200-0x2ff allow deny", .op = OP_WRMSR, .msr = MSR_PAT, .before = PAT_A,
+	.value = PAT_B,
+	DENIED(.result = PAT_A, .rule_first = 0x200, .rule_last = 0x2ff),
+} };
 
 /* no bit in any bitmap */
-ROW(outside_allowed, .policy = "0xc0000081 deny deny", .op = OP_RDMSR, .msr = MSR_UNKNOWN,
-	.unknown_to_kvm = true, .vector = VECTOR_GP);
-ROW(outside_deny_read, .policy = "0x12345 deny deny", .op = OP_RDMSR, .msr = MSR_UNKNOWN,
-	.unknown_to_kvm = true, DENIED(.rule_first = MSR_UNKNOWN));
-ROW(outside_deny_write, .policy = "0x12345 deny deny", .op = OP_WRMSR, .msr = MSR_UNKNOWN,
-	.value = 0x1122334455667788, .unknown_to_kvm = true, DENIED(.rule_first = MSR_UNKNOWN));
-ROW(outside_drop_read, .policy = "0x12345 drop drop", .op = OP_RDMSR, .msr = MSR_UNKNOWN,
-	.unknown_to_kvm = true, DROPPED(.result = 0, .rule_first = MSR_UNKNOWN));
-ROW(outside_drop_write, .policy = "0x12345 drop drop", .op = OP_WRMSR, .msr = MSR_UNKNOWN,
-	.value = 1, .unknown_to_kvm = true, DROPPED(.rule_first = MSR_UNKNOWN));
-ROW(outside_hidden_bits, .policy = "0x12345 mask=0xff allow", .op = OP_RDMSR,
-	.msr = MSR_UNKNOWN, .unknown_to_kvm = true, DENIED(.rule_first = MSR_UNKNOWN));
-ROW(outside_default, .policy = "default allow drop", .op = OP_WRMSR, .msr = 0xdeadbeef,
-	.value = 2, .unknown_to_kvm = true, DROPPED(.is_default = true));
-ROW(outside_range, .policy = "0xdead0000-0xdeadffff drop allow", .op = OP_RDMSR,
-	.msr = 0xdeadbeef, .unknown_to_kvm = true,
-	DROPPED(.rule_first = 0xdead0000, .rule_last = 0xdeadffff));
-ROW(highest_index, .policy = "0xffffffff drop allow", .op = OP_RDMSR, .msr = 0xffffffff,
-	.unknown_to_kvm = true, DROPPED(.rule_first = 0xffffffff));
-ROW(lowest_index, .policy = "0 drop allow", .op = OP_RDMSR, .msr = 0, .unknown_to_kvm = true,
-	DROPPED(.rule_first = 0));
+FIXTURE_VARIANT_ADD(row, outside_allowed) { .row = {
+	.policy = "0xc0000081 deny deny", .op = OP_RDMSR, .msr = MSR_UNKNOWN,
+	.unknown_to_kvm = true, .vector = VECTOR_GP,
+} };
+
+FIXTURE_VARIANT_ADD(row, outside_deny_read) { .row = {
+	.policy = "0x12345 deny deny", .op = OP_RDMSR, .msr = MSR_UNKNOWN,
+	.unknown_to_kvm = true,
+	DENIED(.rule_first = MSR_UNKNOWN),
+} };
+
+FIXTURE_VARIANT_ADD(row, outside_deny_write) { .row = {
+	.policy = "0x12345 deny deny", .op = OP_WRMSR, .msr = MSR_UNKNOWN,
+	.value = 0x1122334455667788, .unknown_to_kvm = true,
+	DENIED(.rule_first = MSR_UNKNOWN),
+} };
+
+FIXTURE_VARIANT_ADD(row, outside_drop_read) { .row = {
+	.policy = "0x12345 drop drop", .op = OP_RDMSR, .msr = MSR_UNKNOWN,
+	.unknown_to_kvm = true,
+	DROPPED(.result = 0, .rule_first = MSR_UNKNOWN),
+} };
+
+FIXTURE_VARIANT_ADD(row, outside_drop_write) { .row = {
+	.policy = "0x12345 drop drop", .op = OP_WRMSR, .msr = MSR_UNKNOWN, .value = 1,
+	.unknown_to_kvm = true,
+	DROPPED(.rule_first = MSR_UNKNOWN),
+} };
+
+FIXTURE_VARIANT_ADD(row, outside_hidden_bits) { .row = {
+	.policy = "0x12345 mask=0xff allow", .op = OP_RDMSR, .msr = MSR_UNKNOWN,
+	.unknown_to_kvm = true,
+	DENIED(.rule_first = MSR_UNKNOWN),
+} };
+
+FIXTURE_VARIANT_ADD(row, outside_default) { .row = {
+	.policy = "default allow drop", .op = OP_WRMSR, .msr = 0xdeadbeef, .value = 2,
+	.unknown_to_kvm = true,
+	DROPPED(.is_default = true),
+} };
+
+FIXTURE_VARIANT_ADD(row, outside_range) { .row = {
+	.policy = "0xdead0000-0xdeadffff drop allow", .op = OP_RDMSR, .msr = 0xdeadbeef,
+	.unknown_to_kvm = true,
+	DROPPED(.rule_first = 0xdead0000, .rule_last = 0xdeadffff),
+} };
+
+FIXTURE_VARIANT_ADD(row, highest_index) { .row = {
+	.policy = "0xffffffff drop allow", .op = OP_RDMSR, .msr = 0xffffffff,
+	.unknown_to_kvm = true,
+	DROPPED(.rule_first = 0xffffffff),
+} };
+
+FIXTURE_VARIANT_ADD(row, lowest_index) { .row = {
+	.policy = "0 drop allow", .op = OP_RDMSR, .msr = 0, .unknown_to_kvm = true,
+	DROPPED(.rule_first = 0),
+} };
 
 /* paravirtual MSRs: a window of ours, no bit in the hardware's bitmaps */
-ROW(clock_allowed, .policy = "0xc0000081 deny deny", .op = OP_WRMSR, .msr = MSR_KVM_SYSTEM_TIME,
-	.before = 0, .value = GPA_SCRATCH | 1, UNGUARDED(.result = GPA_SCRATCH | 1));
-ROW(clock_deny_write, .policy = "0x4b564d01 allow deny", .op = OP_WRMSR,
-	.msr = MSR_KVM_SYSTEM_TIME, .before = 0, .value = GPA_SCRATCH | 1,
-	DENIED(.result = 0, .rule_first = MSR_KVM_SYSTEM_TIME));
-ROW(clock_drop_write, .policy = "0x4b564d00-0x4b564d0f allow drop", .op = OP_WRMSR,
-	.msr = MSR_KVM_SYSTEM_TIME, .before = 0, .value = GPA_SCRATCH | 1,
-	DROPPED(.result = 0, .rule_first = MSR_KVM_WALL_CLOCK, .rule_last = 0x4b564d0f));
-ROW(clock_hidden_bits, .policy = "0x4b564d01 mask=1 allow", .op = OP_RDMSR,
-	.msr = MSR_KVM_SYSTEM_TIME, .before = GPA_SCRATCH | 1,
-	MASKED(.result = 1, .value_shown = true, .rule_first = MSR_KVM_SYSTEM_TIME));
-ROW(hyperv_window, .policy = "0x40000000-0x400000ff drop drop", .op = OP_RDMSR,
-	.msr = 0x40000022, .unknown_to_kvm = true,
-	DROPPED(.rule_first = 0x40000000, .rule_last = 0x400000ff));
-ROW(amd_window, .policy = "0xc0011ffe drop drop", .op = OP_WRMSR, .msr = 0xc0011ffe,
-	.value = 3, .unknown_to_kvm = true, DROPPED(.rule_first = 0xc0011ffe));
+FIXTURE_VARIANT_ADD(row, clock_allowed) { .row = {
+	.policy = "0xc0000081 deny deny", .op = OP_WRMSR, .msr = MSR_KVM_SYSTEM_TIME,
+	.before = 0, .value = GPA_SCRATCH | 1,
+	UNGUARDED(.result = GPA_SCRATCH | 1),
+} };
 
-#undef ROW
+FIXTURE_VARIANT_ADD(row, clock_deny_write) { .row = {
+	.policy = "0x4b564d01 allow deny", .op = OP_WRMSR, .msr = MSR_KVM_SYSTEM_TIME,
+	.before = 0, .value = GPA_SCRATCH | 1,
+	DENIED(.result = 0, .rule_first = MSR_KVM_SYSTEM_TIME),
+} };
+
+FIXTURE_VARIANT_ADD(row, clock_drop_write) { .row = {
+	.policy = "0x4b564d00-0x4b564d0f allow drop", .op = OP_WRMSR,
+	.msr = MSR_KVM_SYSTEM_TIME, .before = 0, .value = GPA_SCRATCH | 1,
+	DROPPED(.result = 0, .rule_first = MSR_KVM_WALL_CLOCK, .rule_last = 0x4b564d0f),
+} };
+
+FIXTURE_VARIANT_ADD(row, clock_hidden_bits) { .row = {
+	.policy = "0x4b564d01 mask=1 allow", .op = OP_RDMSR, .msr = MSR_KVM_SYSTEM_TIME,
+	.before = GPA_SCRATCH | 1,
+	MASKED(.result = 1, .value_shown = true, .rule_first = MSR_KVM_SYSTEM_TIME),
+} };
+
+FIXTURE_VARIANT_ADD(row, hyperv_window) { .row = {
+	.policy = "0x40000000-0x400000ff drop drop", .op = OP_RDMSR, .msr = 0x40000022,
+	.unknown_to_kvm = true,
+	DROPPED(.rule_first = 0x40000000, .rule_last = 0x400000ff),
+} };
+
+FIXTURE_VARIANT_ADD(row, amd_window) { .row = {
+	.policy = "0xc0011ffe drop drop", .op = OP_WRMSR, .msr = 0xc0011ffe, .value = 3,
+	.unknown_to_kvm = true,
+	DROPPED(.rule_first = 0xc0011ffe),
+} };
+

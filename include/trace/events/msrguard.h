@@ -127,9 +127,9 @@ TRACE_EVENT(msrguard_access,
 	TP_fast_assign(
 		__entry->vm		= event->vm_id;
 		__entry->value_known	= mg_event_value_known(event);
-		__entry->value		= __entry->value_known ? event->access.value : 0;
+		__entry->value		= __entry->value_known ? event->access->value : 0;
 		__entry->old_known	= mg_event_old_known(event);
-		__entry->old		= __entry->old_known ? event->access.old : 0;
+		__entry->old		= __entry->old_known ? event->access->old : 0;
 		__entry->regs_known	= event->regs_known;
 		__entry->pc		= event->regs_known ? event->pc : 0;
 		__entry->cpl		= event->regs_known ? event->cpl : 0;
@@ -137,14 +137,14 @@ TRACE_EVENT(msrguard_access,
 		__entry->seq		= seq;
 		__entry->pid		= event->vm_pid;
 		__entry->vcpu		= event->vcpu;
-		__entry->msr		= event->access.index;
-		__entry->rule_first	= event->rule.first;
-		__entry->rule_last	= event->rule.last;
-		__entry->rule_default	= event->rule.is_default;
-		__entry->dir		= event->access.dir;
+		__entry->msr		= event->access->index;
+		__entry->rule_first	= event->rule->first;
+		__entry->rule_last	= event->rule->last;
+		__entry->rule_default	= event->rule->is_default;
+		__entry->dir		= event->access->dir;
 		__entry->origin		= event->origin;
-		__entry->verdict	= event->verdict.outcome;
-		__entry->would_be	= event->verdict.would_be;
+		__entry->verdict	= event->verdict->outcome;
+		__entry->would_be	= event->verdict->would_be;
 		__entry->nested		= event->nested;
 	),
 

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The host beside the module: its log, its other modules, ftrace.
+ */
+#ifndef MG_SELFTEST_HOST_H
+#define MG_SELFTEST_HOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define HOST_TRACING		"/sys/kernel/tracing"
+#define HOST_FTRACE_ENABLED	"/proc/sys/kernel/ftrace_enabled"
+#define HOST_REASON_LEN		512
+
+/* Writes @text to a file; 0 or a negative errno. */
+int host_write(const char *path, const char *text);
+
+/* All of a file, to be freed by the caller; NULL and errno on failure. */
+char *host_read(const char *path);
+
+/* A module by its file or by its name; 0 or a negative errno. */
+int host_insmod(const char *path, const char *params);
+int host_rmmod(const char *name);
+
+/* Runs modprobe on the vendor module of KVM; false if it fails. host_vendor() is its name. */
+bool host_modprobe_vendor(void);
+const char *host_vendor(void);
+
+/*
+ * The kernel's log from host_log_open() on. host_log_has() looks for @text in a message of
+ * @prefix, which is a module's name.
+ */
+struct host_log;
+
+struct host_log *host_log_open(void);
+void host_log_free(struct host_log *log);
+bool host_log_has(struct host_log *log, const char *prefix, const char *text);
+/* What has been logged, for messages. */
+const char *host_log_text(struct host_log *log);
+
+/**
+ * struct hook_line - a line of msrguard's file "hooks"
+ */
+struct hook_line {
+	char purpose[32], function[64], mechanism[16], state[16];
+	uint64_t calls;
+};
+
+#define MAX_HOOKS	32
+
+/* Fills in up to MAX_HOOKS lines; returns how many there are. */
+unsigned int host_hooks(struct hook_line *hooks);
+
+/* enabled_functions of ftrace, to be freed; to be compared with what it is later. */
+char *host_enabled_functions(void);
+
+/**
+ * host_nothing_left - whether no trace of msrguard is left in the kernel
+ * @functions: host_enabled_functions() from before it was loaded
+ * @why:       filled in with what there is, HOST_REASON_LEN bytes
+ */
+bool host_nothing_left(const char *functions, char *why);
+
+#endif /* MG_SELFTEST_HOST_H */
