@@ -59,8 +59,9 @@ struct mg_ruling mg_guard_ruling(u32 index);
  * @text: the text
  * @len:  its length in bytes
  *
- * On success the policy is in force on every vCPU of the host when this returns. On failure
- * nothing has changed, and mg_guard_error() has the reason.
+ * On success the policy is in force when this returns, and no vCPU enters the guest with another's
+ * hardware bitmap; an access that KVM was just emulating may still end by the old policy. On
+ * failure nothing has changed, and mg_guard_error() has the reason.
  *
  * Context: may sleep.
  * Return: 0 or what mg_policy_parse() says.
@@ -86,7 +87,7 @@ int mg_guard_add_rule(const char *line, size_t len);
 int mg_guard_remove_rule(const char *range, size_t len);
 
 /**
- * mg_guard_set_mode - change the mode, in force on every vCPU when this returns
+ * mg_guard_set_mode - change the mode; in force as said at mg_guard_commit()
  * @mode: the new mode
  *
  * Context: may sleep.

@@ -19,6 +19,22 @@ module_param(mode, charp, 0);
 MODULE_PARM_DESC(mode, "off, audit or enforce (default); sysfs changes it later");
 
 /*
+ * Backwards, with one step more: once nobody is inside a hook that decides, the vCPUs compute
+ * their bitmaps by KVM's own rules again.
+ */
+static void take_down(void)
+{
+	mg_guard_disarm();
+	mg_hooks_detach_trampolines();
+	mg_vm_recalc_all();
+	mg_vm_wait_for_creations();
+	mg_hooks_detach_observers();
+	mg_report_exit();
+	mg_vm_exit();
+	mg_guard_exit();
+}
+
+/*
  * The order: the state that the hooks read, the channel that they report to, the hooks, and last
  * the files by which root changes the state. Nothing is guarded until a policy is loaded.
  */
@@ -45,15 +61,15 @@ static int __init msrguard_init(void)
 		goto exit_report;
 	err = mg_sysfs_init();
 	if (err) {
+		/* Some of the files were there, so root may have changed something already. */
 		pr_err("cannot create /sys/kernel/msrguard: error %d\n", err);
-		goto detach_hooks;
+		take_down();
+		return err;
 	}
 	pr_info("all %d hooks attached, mode %s, nothing guarded until a policy is loaded\n",
 		MG_NR_HOOKS, mg_mode_name(wanted_mode));
 	return 0;
 
-detach_hooks:
-	mg_hooks_detach();
 exit_report:
 	mg_report_exit();
 exit_guard:
@@ -61,19 +77,10 @@ exit_guard:
 	return err;
 }
 
-/*
- * Backwards, with one step more: once nobody is inside a hook, the vCPUs compute their bitmaps
- * by KVM's own rules again.
- */
 static void __exit msrguard_exit(void)
 {
 	mg_sysfs_exit();
-	mg_guard_disarm();
-	mg_hooks_detach();
-	mg_vm_recalc_all();
-	mg_report_exit();
-	mg_vm_exit();
-	mg_guard_exit();
+	take_down();
 }
 
 module_init(msrguard_init);
@@ -82,5 +89,4 @@ module_exit(msrguard_exit);
 MODULE_AUTHOR("The msrguard developers");
 MODULE_DESCRIPTION("Host policy for guests' model-specific registers");
 MODULE_LICENSE("GPL");
-MODULE_SOFTDEP("pre: kvm");
 MODULE_VERSION("0.1.0");

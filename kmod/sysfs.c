@@ -171,8 +171,10 @@ int mg_sysfs_init(void)
 	if (!root)
 		return -ENOMEM;
 	err = sysfs_create_groups(root, groups);
-	if (err)
+	if (err) {
 		kobject_put(root);
+		mg_sysfs_policy_exit();
+	}
 	return err;
 }
 

@@ -11,7 +11,7 @@
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/pid.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/string.h>
 
 #include "guard.h"
@@ -50,12 +50,15 @@ static void discard(void)
 /* Whether somebody else, who still runs, has staged something. */
 static bool owned_by_other(void)
 {
+	struct task_struct *leader;
 	bool alive;
 
 	if (!staged.owner || staged.owner == task_tgid(current))
 		return false;
 	rcu_read_lock();
-	alive = pid_task(staged.owner, PIDTYPE_TGID);
+	leader = pid_task(staged.owner, PIDTYPE_TGID);
+	/* One that has ended and is not reaped yet does not count. */
+	alive = leader && atomic_read(&leader->signal->live);
 	rcu_read_unlock();
 	return alive;
 }

@@ -49,6 +49,12 @@ static const struct access denied_write = {
 static struct vm *vm;
 static struct vcpu *vcpu;
 
+static void new_vm(void)
+{
+	vm = vm_create(1, 0);
+	vcpu = &vm->vcpus[0];
+}
+
 static uint64_t cheapest_loop(const struct access *access, const char *variant, uint64_t count,
 			      bool must_fault)
 {
@@ -173,8 +179,7 @@ static void answer(struct vcpu *asking, struct kvm_run *run, void *context)
 /* KVM's own means, with the module out of the way, in a VM of their own: a filter leaves traces. */
 static void measure_kvm(void)
 {
-	vm = vm_create(1, 0);
-	vcpu = &vm->vcpus[0];
+	new_vm();
 	vm_filter_one(vm, MSR_LSTAR, true, false);
 	measure(&allowed_read, "KVM's filter", false);
 	measure(&allowed_write, "KVM's filter", false);
@@ -190,10 +195,11 @@ int main(void)
 {
 	/* The host's own start-up work would be counted. */
 	sleep(3);
-	measure_kvm();
-	vm = vm_create(1, 0);
-	vcpu = &vm->vcpus[0];
+	new_vm();
 	measure_unguarded("stock KVM");
+	vm_free(vm);
+	measure_kvm();
+	new_vm();
 
 	need(mg_insmod("mode=off"), "insmod");
 	measure_unguarded("off");

@@ -3,8 +3,8 @@
  * The long way of an access: judge, report, apply.
  *
  * Everything here runs for an MSR that the policy guards, called by a trampoline at the entry of
- * KVM's own function, with vcpu->mutex and kvm->srcu held, interrupts on; it may sleep. KVM's
- * function runs only if the policy lets the access through, so the VMM's own filter and its
+ * KVM's own function, interrupts on; it may sleep. vcpu->mutex and kvm->srcu are held, but for the
+ * MSR lists of a nested guest whose vCPU is being freed. KVM's function runs only if the policy lets the access through, so the VMM's own filter and its
  * userspace exits come after us and can only be stricter.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -25,10 +25,14 @@
 #define X86EMUL_PROPAGATE_FAULT	2
 
 /*
- * KVM writes IA32_PERF_GLOBAL_CTRL from a VMCS field through the function of the MSR lists, and
- * warns once if that fails (nested_vmx_vmexit(), prepare_vmcs02()). A denial is a drop there.
+ * Where MG_NESTED_SET_OF_FIELDS, KVM writes IA32_PERF_GLOBAL_CTRL from a VMCS field through the
+ * function of the MSR lists, and warns once if that fails (load_vmcs12_host_state(),
+ * prepare_vmcs02()). A denial is a drop there.
  */
 #define PERF_GLOBAL_CTRL	0x38f
+
+/* Reading it can make KVM exit to the VMM (report_tpr_access()); not for an event's sake. */
+#define X2APIC_TPR	0x808
 
 /* What is to be done with an access, once the verdict is in. */
 enum action {
@@ -67,15 +71,15 @@ static void describe(struct kvm_vcpu *vcpu, struct mg_access *access, const stru
 {
 	event->described = true;
 	event->vm_id = vm ? vm->id : 0;
-	event->vm_pid = vm ? vm->pid : 0;
+	event->vm_pid = vcpu->kvm->userspace_pid;
 	event->vcpu = vcpu->vcpu_id;
 	event->nested = vcpu->arch.hflags & HF_GUEST_MASK;
 
 	/* A write's old value; a blocked read is not carried out for the event's sake. */
-	if (access->dir == MG_WRITE)
-		read_old(vcpu, access);
-	else
+	if (access->dir == MG_READ)
 		access->value = access->old;
+	else if (access->index != X2APIC_TPR)
+		read_old(vcpu, access);
 	event->value_known = access->dir == MG_WRITE || access->old_known;
 
 	event->regs_known = !vcpu->arch.guest_state_protected;
@@ -140,7 +144,8 @@ static enum action judge(struct kvm_vcpu *vcpu, enum mg_origin origin, struct mg
 	takes_over = is_masked_read || verdict.outcome == MG_DROPPED;
 	if (takes_over && !vmm_allows(vcpu, access))
 		overrule(&verdict, MG_DENIED);
-	if (origin == MG_ORIGIN_NESTED_LIST && access->index == PERF_GLOBAL_CTRL &&
+	if (MG_NESTED_SET_OF_FIELDS && origin == MG_ORIGIN_NESTED_LIST &&
+	    access->dir == MG_WRITE && access->index == PERF_GLOBAL_CTRL &&
 	    verdict.outcome == MG_DENIED)
 		overrule(&verdict, MG_DROPPED);
 	report(vcpu, origin, &ruling, access, &verdict);

@@ -32,9 +32,14 @@
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
 #define MG_FN_NESTED_GET	"kvm_get_msr"
 #define MG_FN_NESTED_SET	"kvm_set_msr"
+#define MG_GET_MSR_IS_HOOKED	true
+/* The same function then serves VMCS fields, where KVM warns if it fails. */
+#define MG_NESTED_SET_OF_FIELDS	true
 #else
 #define MG_FN_NESTED_GET	"kvm_get_msr_with_filter"
 #define MG_FN_NESTED_SET	"kvm_set_msr_with_filter"
+#define MG_GET_MSR_IS_HOOKED	false
+#define MG_NESTED_SET_OF_FIELDS	false
 #endif
 
 /* One direct call for one set of functions; the plain names took a single address until 6.4. */

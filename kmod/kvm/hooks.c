@@ -7,6 +7,7 @@
 #include <linux/ftrace.h>
 #include <linux/kallsyms.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
 #include <linux/sysfs.h>
 #include <linux/uaccess.h>
 
@@ -150,13 +151,11 @@ static int attach(struct hook *hook)
 	err = ftrace_set_filter_ip(&hook->ops, fentry, 0, 0);
 	if (!err)
 		err = attach_ops(hook);
-	if (err) {
+	if (err)
 		complain(hook, fentry, err);
-		ftrace_free_filter(&hook->ops);
-		return err;
-	}
-	hook->fentry = fentry;
-	return 0;
+	else
+		hook->fentry = fentry;
+	return err;
 }
 
 static void detach(struct hook *hook)
@@ -169,18 +168,24 @@ static void detach(struct hook *hook)
 		err = mg_unregister_direct(&hook->ops, (unsigned long)hook->trampoline);
 	else
 		err = unregister_ftrace_function(&hook->ops);
-	/* Cannot fail for what is registered; going on would leave KVM calling freed memory. */
-	if (WARN_ON(err))
-		__module_get(THIS_MODULE);
-	ftrace_free_filter(&hook->ops);
+	/*
+	 * It fails only when ftrace has shut itself down after a fault of its own. KVM goes on
+	 * calling us then, so this code must stay: whoever unloads it waits for a reboot here.
+	 */
+	if (WARN(err, "ftrace does not let go of %s\n", hook->function)) {
+		pr_emerg("cannot be unloaded: KVM still calls it. Nothing is guarded any more; reboot the host\n");
+		for (;;)
+			schedule_timeout_uninterruptible(MAX_SCHEDULE_TIMEOUT);
+	}
 	hook->fentry = 0;
 }
 
-static void detach_all(void)
+/* Detach the hooks of table rows @first to @last, wait until nobody is inside, free the filters. */
+static void detach_rows(int first, int last)
 {
 	int i;
 
-	for (i = 0; i < MG_NR_HOOKS; i++)
+	for (i = first; i <= last; i++)
 		detach(&hooks[i]);
 	/* Whoever was in a trampoline, before or after its C function, has left it ... */
 	synchronize_rcu_tasks();
@@ -188,6 +193,18 @@ static void detach_all(void)
 	synchronize_srcu(&mg_srcu);
 	/* ... or is on its way back from there through the trampoline. */
 	synchronize_rcu_tasks();
+	for (i = first; i <= last; i++)
+		ftrace_free_filter(&hooks[i].ops);
+}
+
+void mg_hooks_detach_trampolines(void)
+{
+	detach_rows(0, MG_NR_TRAMPOLINES - 1);
+}
+
+void mg_hooks_detach_observers(void)
+{
+	detach_rows(MG_NR_TRAMPOLINES, MG_NR_HOOKS - 1);
 }
 
 int mg_hooks_attach(void)
@@ -197,16 +214,12 @@ int mg_hooks_attach(void)
 	for (i = MG_NR_HOOKS - 1; i >= 0; i--) {
 		err = attach(&hooks[i]);
 		if (err) {
-			detach_all();
+			mg_hooks_detach_trampolines();
+			mg_hooks_detach_observers();
 			return err;
 		}
 	}
 	return 0;
-}
-
-void mg_hooks_detach(void)
-{
-	detach_all();
 }
 
 static u64 calls_of(int hook)
@@ -229,7 +242,7 @@ static const char *state_of(const struct hook *hook)
 	unsigned long target;
 	s32 offset;
 
-	if (!hook->fentry ||
+	if (!hook->fentry || !(hook->ops.flags & FTRACE_OPS_FL_ENABLED) ||
 	    copy_from_kernel_nofault(insn, (void *)hook->fentry, sizeof(insn)) ||
 	    insn[0] != CALL_INSN_OPCODE)
 		return "detached";

@@ -66,14 +66,22 @@ int mg_bitmap_answer(struct kvm_vcpu *vcpu, u32 index, u32 type, unsigned long c
 int mg_hooks_attach(void);
 
 /**
- * mg_hooks_detach - detach all hooks and wait until nobody is inside one
+ * mg_hooks_detach_trampolines - detach the hooks that decide, and wait until nobody is inside
  *
- * On return no vCPU runs, or will return to, code of this module. Nothing may need a decision
- * any more when this is called.
+ * On return no vCPU runs, or will return to, a trampoline or its C function. Nothing may need a
+ * decision any more when this is called.
  *
- * Context: may sleep, also for as long as an emulated access sleeps.
+ * Context: may sleep, also for as long as an emulated access sleeps. Does not return if ftrace
+ * has broken down: what KVM still calls must not be freed.
  */
-void mg_hooks_detach(void);
+void mg_hooks_detach_trampolines(void);
+
+/**
+ * mg_hooks_detach_observers - detach the hooks that watch vCPUs and VMs come and go
+ *
+ * Context: as mg_hooks_detach_trampolines().
+ */
+void mg_hooks_detach_observers(void);
 
 /**
  * mg_hooks_show - one line a hook for sysfs

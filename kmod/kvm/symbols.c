@@ -13,6 +13,7 @@
 
 DEFINE_STATIC_CALL_NULL(mg_kvm_get_msr, mg_kvm_get_msr_fn);
 DEFINE_STATIC_CALL_NULL(mg_kvm_get_linear_rip, mg_kvm_get_linear_rip_fn);
+DEFINE_STATIC_CALL_NULL(mg_kvm_vcpu_kick, mg_kvm_vcpu_kick_fn);
 DEFINE_STATIC_CALL_NULL(mg_kvm_make_all_cpus_request, mg_kvm_make_all_cpus_request_fn);
 DEFINE_STATIC_CALL_NULL(mg_body_msr_allowed, mg_kvm_msr_allowed_fn);
 DEFINE_STATIC_CALL_NULL(mg_body_emulate_wrmsr, mg_kvm_emulate_fn);
@@ -25,10 +26,10 @@ typedef struct module *module_address_fn(unsigned long addr);
 typedef unsigned long ftrace_location_fn(unsigned long ip);
 typedef unsigned long ftrace_find_rec_direct_fn(unsigned long ip);
 
-DEFINE_STATIC_CALL_NULL(lookup_name, kallsyms_lookup_name_fn);
-DEFINE_STATIC_CALL_NULL(module_address, module_address_fn);
-DEFINE_STATIC_CALL_NULL(fentry_location, ftrace_location_fn);
-DEFINE_STATIC_CALL_NULL(find_rec_direct, ftrace_find_rec_direct_fn);
+DEFINE_STATIC_CALL_NULL(mg_lookup_name, kallsyms_lookup_name_fn);
+DEFINE_STATIC_CALL_NULL(mg_module_address, module_address_fn);
+DEFINE_STATIC_CALL_NULL(mg_fentry_location, ftrace_location_fn);
+DEFINE_STATIC_CALL_NULL(mg_find_rec_direct, ftrace_find_rec_direct_fn);
 
 struct list_head *mg_kvm_vm_list;
 struct mutex *mg_kvm_lock;
@@ -37,6 +38,7 @@ unsigned long mg_kvm_text_start;
 unsigned long mg_kvm_text_size;
 
 static struct ftrace_ops *__rcu *ops_list;
+static bool know_direct;
 
 /*
  * Links to kvm.ko by a symbol every version exports to us: kvm.ko cannot go while we are loaded,
@@ -60,14 +62,14 @@ static int resolve_lookup_name(void)
 		       err);
 		return err;
 	}
-	static_call_update(lookup_name, (kallsyms_lookup_name_fn *)probe.addr);
+	static_call_update(mg_lookup_name, (kallsyms_lookup_name_fn *)probe.addr);
 	unregister_kprobe(&probe);
 	return 0;
 }
 
 static unsigned long require(const char *name)
 {
-	unsigned long addr = static_call(lookup_name)(name);
+	unsigned long addr = static_call(mg_lookup_name)(name);
 
 	if (!addr)
 		pr_err("this kernel has no symbol %s: msrguard does not know this kernel and will not guess\n",
@@ -82,7 +84,7 @@ unsigned long mg_symbol_kvm(const char *name)
 	/* A truncated name could match another symbol; no name of ours comes near. */
 	if (snprintf(qualified, sizeof(qualified), "kvm:%s", name) >= sizeof(qualified))
 		return 0;
-	return static_call(lookup_name)(qualified);
+	return static_call(mg_lookup_name)(qualified);
 }
 
 static unsigned long require_kvm(const char *name)
@@ -97,7 +99,7 @@ static unsigned long require_kvm(const char *name)
 
 unsigned long mg_symbol_fentry(unsigned long entry)
 {
-	return static_call(fentry_location)(entry);
+	return static_call(mg_fentry_location)(entry);
 }
 
 /* The address behind a function's __fentry__ site, 0 if there is none at its very start. */
@@ -123,17 +125,13 @@ static int resolve_kvm_text(unsigned long addr)
 	const struct module *mod;
 
 	preempt_disable();
-	mod = static_call(module_address)(addr);
+	mod = static_call(mg_module_address)(addr);
 	if (mod) {
 		mg_kvm_text_start = mg_module_text_start(mod);
 		mg_kvm_text_size = mg_module_text_size(mod);
 	}
 	preempt_enable();
-	if (!mod) {
-		pr_err("KVM is built into this kernel; msrguard needs it as a module\n");
-		return -EOPNOTSUPP;
-	}
-	return 0;
+	return mod ? 0 : -ENOENT;
 }
 
 #define UPDATE(call, addr) static_call_update(call, (typeof(STATIC_CALL_TRAMP(call)) *)(addr))
@@ -142,39 +140,46 @@ static int resolve_kernel(void)
 {
 	unsigned long module_addr = require("__module_address");
 	unsigned long location = require("ftrace_location");
-	unsigned long direct = require("ftrace_find_rec_direct");
+	unsigned long direct;
 
-	if (!module_addr || !location || !direct)
+	if (!module_addr || !location)
 		return -ENOENT;
-	UPDATE(module_address, module_addr);
-	UPDATE(fentry_location, location);
-	UPDATE(find_rec_direct, direct);
-	/* Only makes a message better, so it may be missing. */
-	ops_list = (void *)static_call(lookup_name)("ftrace_ops_list");
+	UPDATE(mg_module_address, module_addr);
+	UPDATE(mg_fentry_location, location);
+	/* The kprobe's address may be that of the second instruction; this is the first. */
+	UPDATE(mg_lookup_name, require("kallsyms_lookup_name"));
+
+	/* These only make a message better, so they may be missing. */
+	direct = static_call(mg_lookup_name)("ftrace_find_rec_direct");
+	if (direct)
+		UPDATE(mg_find_rec_direct, direct);
+	know_direct = direct;
+	ops_list = (void *)static_call(mg_lookup_name)("ftrace_ops_list");
 	return 0;
 }
 
 static int resolve_kvm(void)
 {
-	unsigned long get_msr = require_kvm("kvm_get_msr");
+	/* Where that is a hooked function itself, our own reads go past the hook. */
+	unsigned long get_msr = MG_GET_MSR_IS_HOOKED ? require_body("kvm_get_msr") :
+						       require_kvm("kvm_get_msr");
 	unsigned long linear_rip = require_kvm("kvm_get_linear_rip");
+	unsigned long kick = require_kvm("kvm_vcpu_kick");
 	unsigned long request = require_kvm("kvm_make_all_cpus_request");
 	unsigned long allowed = require_body("kvm_msr_allowed");
 	unsigned long wrmsr = require_body("kvm_emulate_wrmsr");
 	unsigned long emulator = require_body("emulator_set_msr_with_filter");
 	unsigned long nested = require_body(MG_FN_NESTED_SET);
-	unsigned long fentry;
 
 	mg_kvm_vm_list = (void *)require_kvm("vm_list");
 	mg_kvm_lock = (void *)require_kvm("kvm_lock");
 	mg_kvm_x86_ops = (void *)require_kvm("kvm_x86_ops");
-	if (!get_msr || !linear_rip || !request || !allowed || !wrmsr || !emulator || !nested ||
+	if (!get_msr || !linear_rip || !kick || !request || !allowed || !wrmsr || !emulator || !nested ||
 	    !mg_kvm_vm_list || !mg_kvm_lock || !mg_kvm_x86_ops)
 		return -ENOENT;
 
-	/* Where it is a hooked function itself (6.1), our own reads go past the hook. */
-	fentry = mg_symbol_fentry(get_msr);
-	UPDATE(mg_kvm_get_msr, fentry ? fentry + MCOUNT_INSN_SIZE : get_msr);
+	UPDATE(mg_kvm_get_msr, get_msr);
+	UPDATE(mg_kvm_vcpu_kick, kick);
 	UPDATE(mg_kvm_get_linear_rip, linear_rip);
 	UPDATE(mg_kvm_make_all_cpus_request, request);
 	UPDATE(mg_body_msr_allowed, allowed);
@@ -194,6 +199,10 @@ int mg_symbols_resolve(void)
 	err = resolve_kernel();
 	if (err)
 		return err;
+	if (static_call(mg_lookup_name)("kvm_msr_allowed") && !mg_symbol_kvm("kvm_msr_allowed")) {
+		pr_err("KVM is built into this kernel; msrguard needs it as a module\n");
+		return -EOPNOTSUPP;
+	}
 	return resolve_kvm();
 }
 
@@ -204,7 +213,7 @@ void mg_symbol_hook_owner(unsigned long fentry, char *buf, size_t size)
 
 	snprintf(buf, size, "unknown");
 	preempt_disable();
-	direct = static_call(find_rec_direct)(fentry);
+	direct = know_direct ? static_call(mg_find_rec_direct)(fentry) : 0;
 	if (direct) {
 		snprintf(buf, size, "%pS (a direct call: a BPF program or another module)",
 			 (void *)direct);
@@ -226,14 +235,14 @@ void mg_symbol_hook_owner(unsigned long fentry, char *buf, size_t size)
 	preempt_enable();
 }
 
-bool mg_symbol_is_module_text(unsigned long addr)
+bool mg_symbol_is_in_module(unsigned long addr)
 {
-	bool is_module;
+	bool is_in;
 
 	preempt_disable();
-	is_module = static_call(module_address)(addr);
+	is_in = static_call(mg_module_address)(addr);
 	preempt_enable();
-	return is_module;
+	return is_in;
 }
 
 bool mg_symbol_is_kvm_vendor(unsigned long addr)
@@ -242,7 +251,7 @@ bool mg_symbol_is_kvm_vendor(unsigned long addr)
 	bool is_vendor;
 
 	preempt_disable();
-	mod = static_call(module_address)(addr);
+	mod = static_call(mg_module_address)(addr);
 	is_vendor = mod && (!strcmp(mod->name, "kvm_intel") || !strcmp(mod->name, "kvm_amd"));
 	preempt_enable();
 	return is_vendor;

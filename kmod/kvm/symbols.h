@@ -21,11 +21,13 @@ typedef bool mg_kvm_msr_allowed_fn(struct kvm_vcpu *vcpu, u32 index, u32 type);
 typedef unsigned long mg_kvm_get_linear_rip_fn(struct kvm_vcpu *vcpu);
 typedef int mg_kvm_emulate_fn(struct kvm_vcpu *vcpu);
 typedef bool mg_kvm_make_all_cpus_request_fn(struct kvm *kvm, unsigned int req);
+typedef void mg_kvm_vcpu_kick_fn(struct kvm_vcpu *vcpu);
 typedef int mg_emulator_set_msr_fn(void *ctxt, u32 index, u64 data);
 typedef int mg_kvm_set_msr_fn(struct kvm_vcpu *vcpu, u32 index, u64 data);
 
 DECLARE_STATIC_CALL(mg_kvm_get_msr, mg_kvm_get_msr_fn);
 DECLARE_STATIC_CALL(mg_kvm_get_linear_rip, mg_kvm_get_linear_rip_fn);
+DECLARE_STATIC_CALL(mg_kvm_vcpu_kick, mg_kvm_vcpu_kick_fn);
 DECLARE_STATIC_CALL(mg_kvm_make_all_cpus_request, mg_kvm_make_all_cpus_request_fn);
 
 /*
@@ -83,11 +85,11 @@ void mg_symbol_hook_owner(unsigned long fentry, char *buf, size_t size);
 bool mg_symbol_is_kvm_vendor(unsigned long addr);
 
 /**
- * mg_symbol_is_module_text - whether an address is text of any module
+ * mg_symbol_is_in_module - whether an address lies in any module
  * @addr: the address
  *
  * Context: any.
  */
-bool mg_symbol_is_module_text(unsigned long addr);
+bool mg_symbol_is_in_module(unsigned long addr);
 
 #endif /* MG_SYMBOLS_H */

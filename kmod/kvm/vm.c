@@ -4,6 +4,7 @@
  */
 #include <linux/delay.h>
 #include <linux/hashtable.h>
+#include <linux/jiffies.h>
 #include <linux/percpu.h>
 #include <linux/rculist.h>
 #include <linux/seq_buf.h>
@@ -17,10 +18,12 @@
 #include "vm.h"
 
 #define VM_TABLE_BITS	8
+/* Longest a vCPU's creation is waited for at unload; it takes milliseconds. */
+#define CREATION_TIMEOUT	(5 * HZ)
 
-/* Read under mg_srcu, changed under table_lock (which an ftrace callback takes, so a spinlock). */
+/* Read under mg_srcu, changed under table_lock (which an ftrace callback takes, so a raw one). */
 static DEFINE_HASHTABLE(vm_table, VM_TABLE_BITS);
-static DEFINE_SPINLOCK(table_lock);
+static DEFINE_RAW_SPINLOCK(table_lock);
 static u64 last_id;
 
 static u64 boottime_ms(void)
@@ -76,16 +79,15 @@ static struct mg_vm *make(struct kvm *kvm)
 		return NULL;
 	}
 	vm->kvm = kvm;
-	vm->pid = kvm->userspace_pid;
 
 	/* The VM's destruction takes the lock too; it is not under way, see mg_vm_of(). */
-	spin_lock(&table_lock);
+	raw_spin_lock(&table_lock);
 	other = lookup(kvm);
 	if (!other) {
 		vm->id = next_id();
 		hash_add_rcu(vm_table, &vm->node, (unsigned long)kvm);
 	}
-	spin_unlock(&table_lock);
+	raw_spin_unlock(&table_lock);
 	if (!other)
 		return vm;
 	free_vm(vm);
@@ -96,7 +98,44 @@ struct mg_vm *mg_vm_of(struct kvm *kvm)
 {
 	struct mg_vm *vm = lookup(kvm);
 
-	return vm ?: make(kvm);
+	/*
+	 * A VM without users is being destroyed and has no record any more. Its vCPUs may still
+	 * get here: freeing one that is in a nested guest walks that guest's MSR lists.
+	 */
+	if (!vm && refcount_read(&kvm->users_count))
+		vm = make(kvm);
+	return vm;
+}
+
+/* A VM of KVM's list that has no record yet, pinned; NULL if there is none. */
+static struct kvm *get_unrecorded(void)
+{
+	struct kvm *kvm, *found = NULL;
+
+	mutex_lock(mg_kvm_lock);
+	list_for_each_entry(kvm, mg_kvm_vm_list, vm_list) {
+		if (!lookup(kvm) && kvm_get_kvm_safe(kvm)) {
+			found = kvm;
+			break;
+		}
+	}
+	mutex_unlock(mg_kvm_lock);
+	return found;
+}
+
+/* Not under kvm_lock: KVM's shrinker takes it, so nothing may be allocated there. */
+static void record_all(void)
+{
+	struct kvm *kvm;
+	bool made;
+
+	do {
+		kvm = get_unrecorded();
+		if (!kvm)
+			return;
+		made = mg_vm_of(kvm);
+		kvm_put_kvm(kvm);
+	} while (made);
 }
 
 void mg_vm_list(struct seq_buf *out)
@@ -111,12 +150,13 @@ void mg_vm_list(struct seq_buf *out)
 		seq_buf_printf(out, " %20s", mg_counter_name(i));
 	seq_buf_printf(out, "\n");
 
+	record_all();
 	mutex_lock(mg_kvm_lock);
 	list_for_each_entry(kvm, mg_kvm_vm_list, vm_list) {
-		vm = mg_vm_of(kvm);
+		vm = lookup(kvm);
 		if (!vm)
 			continue;
-		seq_buf_printf(out, "%20llu %10d %5d", vm->id, vm->pid,
+		seq_buf_printf(out, "%20llu %10d %5d", vm->id, kvm->userspace_pid,
 			       atomic_read(&kvm->online_vcpus));
 		for (i = 0; i < MG_NR_COUNTERS; i++)
 			seq_buf_printf(out, " %20llu", mg_counter_sum(vm->counters, i));
@@ -143,6 +183,27 @@ void mg_vm_recalc_all(void)
 	mutex_unlock(mg_kvm_lock);
 }
 
+/* Whether a vCPU is between the computing of its first bitmap and mg_vcpu_created(). */
+static bool vcpu_in_creation(void)
+{
+	bool found = false;
+	struct kvm *kvm;
+
+	mutex_lock(mg_kvm_lock);
+	list_for_each_entry(kvm, mg_kvm_vm_list, vm_list)
+		found |= READ_ONCE(kvm->created_vcpus) != atomic_read(&kvm->online_vcpus);
+	mutex_unlock(mg_kvm_lock);
+	return found;
+}
+
+void mg_vm_wait_for_creations(void)
+{
+	unsigned long give_up = jiffies + CREATION_TIMEOUT;
+
+	while (vcpu_in_creation() && time_before(jiffies, give_up))
+		msleep(1);
+}
+
 /*
  * kvm_arch_vcpu_postcreate(vcpu): the vCPU has just become visible to kvm_for_each_vcpu(). Its
  * bitmap was computed before, perhaps under an older policy.
@@ -156,6 +217,8 @@ void notrace mg_vcpu_created(unsigned long ip, unsigned long parent_ip, struct f
 
 	this_cpu_inc(mg_hook_calls[MG_HOOK_VCPU_CREATED]);
 	kvm_make_request(MG_KVM_REQ_RECALC, vcpu);
+	/* Its file descriptor is out already: a VMM that guessed it may be in the guest. */
+	static_call(mg_kvm_vcpu_kick)(vcpu);
 }
 
 /*
@@ -170,11 +233,11 @@ void notrace mg_vm_destroyed(unsigned long ip, unsigned long parent_ip, struct f
 	struct mg_vm *vm;
 
 	this_cpu_inc(mg_hook_calls[MG_HOOK_VM_DESTROYED]);
-	spin_lock(&table_lock);
+	raw_spin_lock(&table_lock);
 	vm = lookup(kvm);
 	if (vm)
 		hash_del_rcu(&vm->node);
-	spin_unlock(&table_lock);
+	raw_spin_unlock(&table_lock);
 	if (vm)
 		call_srcu(&mg_srcu, &vm->rcu, free_vm_rcu);
 }

@@ -15,7 +15,6 @@
  * @node:     in the table, by @kvm
  * @kvm:      the VM, a key only
  * @id:       never used again in this boot
- * @pid:      process id of the VMM in the initial PID namespace
  * @counters: what its guests did
  * @rcu:      frees it
  */
@@ -23,18 +22,17 @@ struct mg_vm {
 	struct hlist_node node;
 	const struct kvm *kvm;
 	u64 id;
-	pid_t pid;
 	struct mg_counters __percpu *counters;
 	struct rcu_head rcu;
 };
 
 /**
  * mg_vm_of - the record of a VM, made on first use
- * @kvm: a VM that cannot be destroyed meanwhile (the caller runs one of its vCPUs, or holds
- *       kvm_lock and found it on KVM's list)
+ * @kvm: a VM that cannot be freed meanwhile: the caller runs one of its vCPUs or has pinned it
  *
  * Context: may sleep, between mg_enter() and mg_leave().
- * Return: the record, valid as long as @kvm; NULL if there is no memory.
+ * Return: the record, valid until mg_leave(); NULL if there is no memory, or if the VM is being
+ * destroyed.
  */
 struct mg_vm *mg_vm_of(struct kvm *kvm);
 
@@ -53,13 +51,23 @@ void mg_vm_list(struct seq_buf *out);
 /**
  * mg_vm_recalc_all - make every vCPU compute its hardware MSR bitmap anew
  *
- * On return no vCPU is in guest mode with the bitmap it had before, with or without intent to
- * leave the guest: whoever was there has been brought out and computes its bitmap before it goes
- * in again.
+ * On return no vCPU enters the guest any more with the bitmap it had before: whoever was there
+ * has been brought out and computes its bitmap before it goes in again. An access that KVM was
+ * just emulating may still end by what was in force when it began.
  *
  * Context: may sleep; takes kvm_lock.
  */
 void mg_vm_recalc_all(void);
+
+/**
+ * mg_vm_wait_for_creations - wait until no vCPU is being created
+ *
+ * At unload, between mg_vm_recalc_all() and the detaching of the vcpu-created hook: a vCPU that
+ * computed its first bitmap under our answers is told by that hook to compute it anew.
+ *
+ * Context: may sleep, some seconds at most.
+ */
+void mg_vm_wait_for_creations(void);
 
 /** mg_vm_exit - free all records; the hooks must be detached */
 void mg_vm_exit(void);

@@ -79,7 +79,7 @@ static const struct bad_input bad_texts[] = {
 	    "non-ASCII byte 0xef outside a comment"),
 	BAD("CRLF", "default deny deny\r\n", 1, 18, CARRIAGE_RETURN),
 	BAD("CRLF on an empty line", D "\r\n", 2, 1, CARRIAGE_RETURN),
-	BAD("CRLF behind a comment", D "0x1 deny deny # x\r\n", 2, 18, CARRIAGE_RETURN),
+	BAD("CRLF behind a comment", D "0x1 drop deny # x\r\n", 2, 18, CARRIAGE_RETURN),
 	BAD("old Macintosh", "default drop deny\rdefault", 1, 18, CARRIAGE_RETURN),
 
 	/* first column */

@@ -65,7 +65,7 @@ static void (*get_status)(struct mg_status *status);
 static const struct genl_multicast_group mcgrps[] = {
 	[MSRGUARD_NLGRP_EVENTS] = {
 		.name	= MSRGUARD_MCGRP_EVENTS,
-		.flags	= GENL_MCAST_CAP_NET_ADMIN,
+		.flags	= GENL_MCAST_CAP_NET_ADMIN | GENL_MCAST_CAP_SYS_ADMIN,
 	},
 };
 

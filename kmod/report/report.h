@@ -50,7 +50,7 @@ struct mg_counters {
  * @regs_known:  @pc and @cpl are valid (they are not for encrypted guests)
  * @nested:      done by a guest of the guest
  * @cpl:         privilege level at the instruction
- * @vm_pid:      process id of the VMM in the initial PID namespace
+ * @vm_pid:      id of the task that created the VM, in the initial PID namespace
  * @vcpu:        the vCPU's id
  * @vm_id:       the VM, never used again in this boot; 0 if there was no memory to record it
  * @pc:          linear address of the instruction
