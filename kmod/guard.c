@@ -3,12 +3,12 @@
  * Publishing: from a new policy or mode to every vCPU's hardware bitmap.
  *
  * Two things are published. The policy with its generation and mode is one immutable object
- * behind an SRCU pointer: a decision may sleep before it is carried out. The live intercept map is a
- * static object, so that the trampolines need no pointer and no lifetime rule to test a bit of
- * it. It is changed word by word, in an order that makes every moment safe: first the bits that
- * the new policy guards are added, then the pointer changes, then the bits that it does not
- * guard are taken away. A bit too many only makes an access ask for a decision, and the decision
- * is always that of one whole policy.
+ * behind an SRCU pointer, because a decision may sleep before it is carried out. The live
+ * intercept map is a static object, so that the trampolines need no pointer and no lifetime rule
+ * to test a bit of it. It is changed word by word, in an order that makes every moment safe: first
+ * the bits that the new policy guards are added, then the pointer changes, then the bits that it
+ * does not guard are taken away. A bit too many only makes an access ask for a decision, and the
+ * decision is always that of one whole policy.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

@@ -93,14 +93,10 @@ static void expect_held(struct __test_metadata *_metadata, struct vm *vm)
 	}
 }
 
-/* While a guest runs: one vCPU exits all the time, the other never does. */
 TEST_F_TIMEOUT(conflict, comes_second, 240)
 {
-	struct vcpu *exits = &self->table.vm->vcpus[0], *stays = &self->table.vm->vcpus[1];
 	char text[256];
 
-	guest_spin_start(exits, OP_RDMSR, MSR_PAT, 0);
-	guest_spin_start(stays, OP_WRMSR, MSR_STAR, STAR_A);
 	for (unsigned int i = 0; i < self->nr_hooks; i++) {
 		const struct hook_line *hook = &self->hooks[i];
 		char *functions;
@@ -129,13 +125,32 @@ TEST_F_TIMEOUT(conflict, comes_second, 240)
 		ASSERT_EQ(0, mg_insmod(""));
 		expect_attached(_metadata);
 	}
-	EXPECT_TRUE(spin_wait_ok(exits, 100, 10000));
-	EXPECT_TRUE(spin_wait_ok(stays, 100, 10000));
+	expect_held(_metadata, self->table.vm);
+}
+
+/*
+ * All hooks but one are attached and detached again under a guest of which one vCPU exits all
+ * the time, and the other never.
+ */
+TEST_F_TIMEOUT(conflict, under_a_running_guest, 120)
+{
+	struct vcpu *exits = &self->table.vm->vcpus[0], *stays = &self->table.vm->vcpus[1];
+
+	ASSERT_EQ(0, mg_rmmod());
+	guest_spin_start(exits, OP_RDMSR, MSR_PAT, 0);
+	guest_spin_start(stays, OP_WRMSR, MSR_STAR, STAR_A);
+	ASSERT_TRUE(spin_wait_ok(exits, 100, 10000));
+	/* Hooks are attached from the last to the first. */
+	ASSERT_EQ(0, squat(self->hooks[0].function, variant->kind));
+	for (unsigned int i = 0; i < 3; i++) {
+		EXPECT_EQ(-EBUSY, mg_insmod(""));
+		EXPECT_TRUE(spin_wait_ok(exits, 100, 10000));
+		EXPECT_TRUE(spin_wait_ok(stays, 100, 10000));
+	}
 	guest_spin_stop(exits);
 	guest_spin_stop(stays);
 	EXPECT_EQ(0, spin_faults(exits));
 	EXPECT_EQ(0, spin_faults(stays));
-	expect_held(_metadata, self->table.vm);
 }
 
 TEST_F_TIMEOUT(conflict, comes_first, 120)

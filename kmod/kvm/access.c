@@ -3,9 +3,10 @@
  * The long way of an access: judge, report, apply.
  *
  * Everything here runs for an MSR that the policy guards, called by a trampoline at the entry of
- * KVM's own function, interrupts on; it may sleep. vcpu->mutex and kvm->srcu are held, but for the
- * MSR lists of a nested guest whose vCPU is being freed. KVM's function runs only if the policy lets the access through, so the VMM's own filter and its
- * userspace exits come after us and can only be stricter.
+ * KVM's own function, interrupts on; it may sleep. vcpu->mutex and kvm->srcu are held, but for
+ * the MSR lists of a nested guest whose vCPU is being freed. KVM's function runs only if the
+ * policy lets the access through, so the VMM's own filter and its userspace exits come after us
+ * and can only be stricter.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

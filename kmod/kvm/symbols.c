@@ -37,7 +37,7 @@ struct kvm_x86_ops *mg_kvm_x86_ops;
 unsigned long mg_kvm_text_start;
 unsigned long mg_kvm_text_size;
 
-static struct ftrace_ops *__rcu *ops_list;
+static struct ftrace_ops __rcu **ops_list;
 static bool know_direct;
 
 /*
@@ -154,7 +154,7 @@ static int resolve_kernel(void)
 	if (direct)
 		UPDATE(mg_find_rec_direct, direct);
 	know_direct = direct;
-	ops_list = (void *)static_call(mg_lookup_name)("ftrace_ops_list");
+	ops_list = (struct ftrace_ops __rcu **)static_call(mg_lookup_name)("ftrace_ops_list");
 	return 0;
 }
 

@@ -22,6 +22,10 @@
 
 #include "asm-offsets.h"
 
+/* The two arguments of PASS_UNGUARDED, by direction. */
+#define READ_MAP	MG_MAP_READ MG_MAP_OUTSIDE_READ
+#define WRITE_MAP	MG_MAP_WRITE MG_MAP_OUTSIDE_WRITE
+
 /*
  * Run the hooked function if the MSR in eax needs no decision, fall through if it does. \bits and
  * \outside are the direction's offsets in the map. Clobbers rax and r10. The order of the windows
@@ -75,8 +79,8 @@
 .endm
 
 /*
- * Ask C, with the hooked function's arguments and its caller's address as a fourth one. It says
- * MG_CALL_ON, or what the hooked function shall return without being run.
+ * Ask C, with the hooked function's (at most three) arguments and its caller's address as a
+ * fourth. It says MG_CALL_ON, or what the hooked function shall return without being run.
  */
 .macro ASK_C function
 	movq	8(%rsp), %rcx
@@ -133,12 +137,12 @@ SYM_FUNC_END(\name)
 
 	.text
 
-EXIT_TRAMPOLINE mg_tramp_exit_read MG_ASM_HOOK_EXIT_READ MG_MAP_READ MG_MAP_OUTSIDE_READ mg_exit_read
-EXIT_TRAMPOLINE mg_tramp_exit_write MG_ASM_HOOK_EXIT_WRITE MG_MAP_WRITE MG_MAP_OUTSIDE_WRITE mg_exit_write
-EMULATOR_TRAMPOLINE mg_tramp_emulator_read MG_ASM_HOOK_EMULATOR_READ MG_MAP_READ MG_MAP_OUTSIDE_READ mg_emulator_read
-EMULATOR_TRAMPOLINE mg_tramp_emulator_write MG_ASM_HOOK_EMULATOR_WRITE MG_MAP_WRITE MG_MAP_OUTSIDE_WRITE mg_emulator_write
-NESTED_TRAMPOLINE mg_tramp_nested_read MG_ASM_HOOK_NESTED_READ MG_MAP_READ MG_MAP_OUTSIDE_READ mg_nested_read
-NESTED_TRAMPOLINE mg_tramp_nested_write MG_ASM_HOOK_NESTED_WRITE MG_MAP_WRITE MG_MAP_OUTSIDE_WRITE mg_nested_write
+EXIT_TRAMPOLINE mg_tramp_exit_read MG_ASM_HOOK_EXIT_READ READ_MAP mg_exit_read
+EXIT_TRAMPOLINE mg_tramp_exit_write MG_ASM_HOOK_EXIT_WRITE WRITE_MAP mg_exit_write
+EMULATOR_TRAMPOLINE mg_tramp_emulator_read MG_ASM_HOOK_EMULATOR_READ READ_MAP mg_emulator_read
+EMULATOR_TRAMPOLINE mg_tramp_emulator_write MG_ASM_HOOK_EMULATOR_WRITE WRITE_MAP mg_emulator_write
+NESTED_TRAMPOLINE mg_tramp_nested_read MG_ASM_HOOK_NESTED_READ READ_MAP mg_nested_read
+NESTED_TRAMPOLINE mg_tramp_nested_write MG_ASM_HOOK_NESTED_WRITE WRITE_MAP mg_nested_write
 
 /*
  * handle_fastpath_set_msr_irqoff(vcpu): handles a few WRMSRs with interrupts off, past every
@@ -148,7 +152,7 @@ NESTED_TRAMPOLINE mg_tramp_nested_write MG_ASM_HOOK_NESTED_WRITE MG_MAP_WRITE MG
 SYM_FUNC_START_NOALIGN(mg_tramp_fastpath)
 	COUNT_CALL MG_ASM_HOOK_FASTPATH
 	movl	MG_VCPU_RCX(%rdi), %eax
-	PASS_UNGUARDED MG_MAP_WRITE MG_MAP_OUTSIDE_WRITE
+	PASS_UNGUARDED WRITE_MAP
 	xorl	%eax, %eax
 	addq	$8, %rsp
 	UNWIND_HINT_FUNC
@@ -167,10 +171,10 @@ SYM_FUNC_START_NOALIGN(mg_tramp_bitmap)
 	movl	%esi, %eax
 	testb	$MG_ASM_FILTER_READ, %dl
 	jz	.Lbitmap_write
-	PASS_UNGUARDED MG_MAP_READ MG_MAP_OUTSIDE_READ
+	PASS_UNGUARDED READ_MAP
 	jmp	.Lbitmap_guarded
 .Lbitmap_write:
-	PASS_UNGUARDED MG_MAP_WRITE MG_MAP_OUTSIDE_WRITE
+	PASS_UNGUARDED WRITE_MAP
 .Lbitmap_guarded:
 	ASK_C mg_bitmap_answer
 SYM_FUNC_END(mg_tramp_bitmap)

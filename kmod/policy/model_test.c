@@ -106,6 +106,11 @@ static void random_rule(struct model *model, struct model_rule *rule)
 	if (below(model, 3))
 		width = below(model, widths[below(model, ARRAY_SIZE(widths))]);
 	rule->last = min_t(u64, (u64)rule->first + width, U32_MAX);
+	/* Now and then one that leaves the default nothing. */
+	if (!below(model, 16)) {
+		rule->first = 0;
+		rule->last = U32_MAX;
+	}
 	rule->perm[MG_READ] = random_permission(model, MG_READ, true);
 	rule->perm[MG_WRITE] = random_permission(model, MG_WRITE, true);
 	rule->audit = !below(model, 4);

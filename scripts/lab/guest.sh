@@ -7,7 +7,6 @@
 # guest_start [QEMU-ARGUMENT...]: boots it; returns when it takes commands.
 guest_start()
 {
-	# The msr driver warns of writes by default, and refuses none.
 	coproc GUEST {
 		exec qemu-system-x86_64 -accel kvm -cpu host -m 160 -smp 1 \
 			-machine pc -nodefaults -no-user-config -display none -no-reboot \
@@ -15,10 +14,12 @@ guest_start()
 			-append "console=ttyS0 quiet loglevel=4 mitigations=off nokaslr panic=-1 tsc=reliable no_timer_check msr.allow_writes=on" \
 			"$@" 2>guest-qemu.log
 	}
+	# shellcheck disable=SC2153 # set by coproc
 	GUEST_VMM=$GUEST_PID
 	# Subshells do not get a coproc's own descriptors.
 	exec {GUEST_OUT}<&"${GUEST[0]}" {GUEST_IN}>&"${GUEST[1]}"
-	guest_answer
+	guest_answer || true
+	# shellcheck disable=SC2034 # for the caller
 	case $GUEST_ANSWER in
 	*'@@ ready '*) GUEST_NAME=${GUEST_ANSWER##*@@ ready } ;;
 	*) echo "the guest did not start:"; cat guest-qemu.log; return 1 ;;

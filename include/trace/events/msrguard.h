@@ -23,7 +23,7 @@
  * which filters tell by the ..._known field:
  *
  * vm:         number of the VM; never used again in this boot.
- * pid:        process id of the VMM in the initial PID namespace; common_pid is the thread.
+ * pid:        task that created the VM, in the initial PID namespace; common_pid is the vCPU's.
  * vcpu:       the vCPU's id, as the VMM chose it.
  * msr:        index of the MSR.
  * dir:        read or write.

@@ -5,6 +5,12 @@
 # MEMORY, ICOUNT, INTERACTIVE, VMLINUX, INITRD, RUN and APPEND. Every emulator
 # defines the two functions below.
 
+# A limit to know: with two CPUs in the host, a guest in it that takes interrupts
+# dies early. TCG's VMRUN delivers the interrupt KVM injects, but leaves it noted as
+# pending; if the thread is asked to turn to the other CPU before the guest's next
+# exit, the interrupt is delivered again, whatever the guest's IF says. So a host
+# with a real guest gets one CPU. Guests that take only exceptions are safe.
+
 # One thread for all CPUs: with one thread a CPU, TCG executes half-patched code
 # while the kernel toggles its hooks, and the host dies of it.
 EMULATOR_ACCEL=tcg,thread=single,tb-size=512
