@@ -67,7 +67,7 @@ FIXTURE_TEARDOWN(input)
 	mg_write_file("policy/commit", "0", 1);
 }
 
-static int commit(const char *word)
+static int decide(const char *word)
 {
 	return mg_write_file("policy/commit", word, strlen(word));
 }
@@ -84,7 +84,7 @@ static void expect_refused(struct __test_metadata *_metadata, const struct state
 	uint64_t begin = now_ms();
 
 	EXPECT_EQ(0, stage(text, len));
-	EXPECT_EQ(err, commit("1\n")) {
+	EXPECT_EQ(err, decide("1\n")) {
 		TH_LOG("expected to fail with \"%s\"", message);
 	}
 	EXPECT_EQ(0, strncmp(message, mg_last_error(), strlen(message))) {
@@ -93,7 +93,7 @@ static void expect_refused(struct __test_metadata *_metadata, const struct state
 	EXPECT_GT(PATIENCE_MS, now_ms() - begin);
 	expect_unchanged(_metadata, before);
 	/* It is gone, not waiting for another commit. */
-	EXPECT_EQ(-ENODATA, commit("1"));
+	EXPECT_EQ(-ENODATA, decide("1"));
 	expect_unchanged(_metadata, before);
 }
 
@@ -183,7 +183,7 @@ TEST_F_TIMEOUT(input, noise, 240)
 
 	make_noise((unsigned char *)self->big, 10 * MiB);
 	EXPECT_EQ(0, stage(self->big, 10 * MiB));
-	EXPECT_EQ(-EINVAL, commit("1"));
+	EXPECT_EQ(-EINVAL, decide("1"));
 	EXPECT_STRNE("", mg_last_error());
 	TH_LOG("10 MiB of noise: %s (%lu ms)", mg_last_error(), now_ms() - begin);
 	EXPECT_GT(PATIENCE_MS, now_ms() - begin);
@@ -197,7 +197,7 @@ TEST_F_TIMEOUT(input, noise, 240)
 	memcpy(self->big, DEFAULT, strlen(DEFAULT));
 	memcpy(self->big + 10 * MiB - 5, "\nfoo\n", 5);
 	EXPECT_EQ(0, stage(self->big, 10 * MiB));
-	EXPECT_EQ(-EINVAL, commit("1"));
+	EXPECT_EQ(-EINVAL, decide("1"));
 	EXPECT_NE(NULL, strstr(mg_last_error(), ":1: unknown word \"foo\"")) {
 		TH_LOG("%s", mg_last_error());
 	}
@@ -232,20 +232,20 @@ TEST_F(input, commit_words)
 		"2", "11", "yes", "commit", "-1", "1 1", " 1", "", "\n", "0x1",
 	};
 
-	EXPECT_EQ(-ENODATA, commit("1"));
+	EXPECT_EQ(-ENODATA, decide("1"));
 	EXPECT_EQ(0, strncmp("0:0: nothing is staged", mg_last_error(), 22)) {
 		TH_LOG("%s", mg_last_error());
 	}
 	expect_unchanged(_metadata, &self->before);
-	EXPECT_EQ(0, commit("0"));
-	EXPECT_EQ(-ENODATA, commit("1\n"));
+	EXPECT_EQ(0, decide("0"));
+	EXPECT_EQ(-ENODATA, decide("1\n"));
 
 	/* A word that is not one leaves what is staged where it is. */
 	ASSERT_EQ(0, stage(DEFAULT, strlen(DEFAULT)));
 	for (unsigned int i = 0; i < ARRAY_SIZE(words); i++) {
 		if (!words[i][0])
 			continue;
-		EXPECT_EQ(-EINVAL, commit(words[i])) {
+		EXPECT_EQ(-EINVAL, decide(words[i])) {
 			TH_LOG("\"%s\"", words[i]);
 		}
 		EXPECT_EQ(0, strncmp("0:0: policy/commit takes 1", mg_last_error(), 26)) {
@@ -253,14 +253,14 @@ TEST_F(input, commit_words)
 		}
 	}
 	expect_unchanged(_metadata, &self->before);
-	EXPECT_EQ(0, commit("0\n"));
-	EXPECT_EQ(-ENODATA, commit("1"));
+	EXPECT_EQ(0, decide("0\n"));
+	EXPECT_EQ(-ENODATA, decide("1"));
 	expect_unchanged(_metadata, &self->before);
 
 	ASSERT_EQ(0, stage(DEFAULT, strlen(DEFAULT)));
-	EXPECT_EQ(-EINVAL, commit("2"));
-	EXPECT_EQ(0, commit("1"));
-	EXPECT_EQ(-ENODATA, commit("1"));
+	EXPECT_EQ(-EINVAL, decide("2"));
+	EXPECT_EQ(0, decide("1"));
+	EXPECT_EQ(-ENODATA, decide("1"));
 }
 
 static int pwrite_load(const char *text, off_t offset)
@@ -293,20 +293,20 @@ TEST_F(input, offsets)
 		EXPECT_EQ(0, strncmp(gap, mg_last_error(), strlen(gap))) {
 			TH_LOG("%s", mg_last_error());
 		}
-		EXPECT_EQ(-ENODATA, commit("1"));
+		EXPECT_EQ(-ENODATA, decide("1"));
 		expect_unchanged(_metadata, &self->before);
 	}
 	/* In pieces that fit, by separate writers of one process. */
 	ASSERT_EQ(0, stage(DEFAULT, end));
 	ASSERT_EQ(0, pwrite_load("0x10 al", end));
 	ASSERT_EQ(0, pwrite_load("low deny\n", end + 7));
-	EXPECT_EQ(0, commit("1")) {
+	EXPECT_EQ(0, decide("1")) {
 		TH_LOG("%s", mg_last_error());
 	}
 	/* And what starts anew replaces what was there. */
 	ASSERT_EQ(0, stage("nonsense", 8));
 	ASSERT_EQ(0, stage(DEFAULT, end));
-	EXPECT_EQ(0, commit("1"));
+	EXPECT_EQ(0, decide("1"));
 }
 
 TEST_F_TIMEOUT(input, too_long, 240)
@@ -319,11 +319,11 @@ TEST_F_TIMEOUT(input, too_long, 240)
 	EXPECT_EQ(0, strncmp("0:0: the policy's text is longer than 32 MiB", mg_last_error(), 44)) {
 		TH_LOG("%s", mg_last_error());
 	}
-	EXPECT_EQ(-ENODATA, commit("1"));
+	EXPECT_EQ(-ENODATA, decide("1"));
 	expect_unchanged(_metadata, &self->before);
 	/* One byte less is a text. */
 	EXPECT_EQ(0, stage(self->big, TEXT_MAX));
-	EXPECT_EQ(0, commit("1")) {
+	EXPECT_EQ(0, decide("1")) {
 		TH_LOG("%s", mg_last_error());
 	}
 	TH_LOG("two texts of 32 MiB: %lu ms", now_ms() - begin);
@@ -481,7 +481,7 @@ static void writer_main(int in, int out, const char *text)
 		if (order == 's')
 			err = stage(text, strlen(text));
 		else if (order == 'c')
-			err = commit("1");
+			err = decide("1");
 		answer = -err;
 		if (write(out, &answer, 1) != 1)
 			_exit(1);
@@ -541,10 +541,10 @@ TEST_F(input, two_writers)
 	}
 	EXPECT_EQ(-EBUSY, pwrite_load("0x11 deny deny\n", strlen(OF_THE_FIRST)));
 	EXPECT_EQ(-EBUSY, pwrite_load("0x11 deny deny\n", 12345));
-	EXPECT_EQ(-EBUSY, commit("1"));
+	EXPECT_EQ(-EBUSY, decide("1"));
 	EXPECT_EQ(0, strncmp(busy, mg_last_error(), strlen(busy)));
-	EXPECT_EQ(-EBUSY, commit("0"));
-	EXPECT_EQ(-EINVAL, commit("2"));
+	EXPECT_EQ(-EBUSY, decide("0"));
+	EXPECT_EQ(-EINVAL, decide("2"));
 	expect_unchanged(_metadata, &self->before);
 	/* Single rules are none of its business. */
 	EXPECT_EQ(0, mg_add_rule("0x11 deny deny"));
@@ -552,10 +552,10 @@ TEST_F(input, two_writers)
 
 	EXPECT_EQ(0, writer_order(&writer, 'c'));
 	ASSERT_LT(0, mg_read_file("policy/active", text, sizeof(text)));
-	EXPECT_NE(NULL, strstr(text, "default\tdeny\tdeny\n")) {
+	EXPECT_NE(NULL, strstr(text, "default\t\t\tdeny\tdeny\n")) {
 		TH_LOG("%s", text);
 	}
-	EXPECT_NE(NULL, strstr(text, "0x10\tallow\tdeny\n"));
+	EXPECT_NE(NULL, strstr(text, "0x10\t\t\tallow\tdeny\n"));
 	EXPECT_EQ(NULL, strstr(text, "0x11"));
 	EXPECT_EQ(NULL, strstr(text, "0x1a0"));
 
@@ -566,7 +566,7 @@ TEST_F(input, two_writers)
 	ASSERT_EQ(0, stage(DEFAULT, strlen(DEFAULT)));
 	EXPECT_EQ(-EBUSY, writer_order(&writer, 's'));
 	EXPECT_EQ(-EBUSY, writer_order(&writer, 'c'));
-	EXPECT_EQ(0, commit("1"));
+	EXPECT_EQ(0, decide("1"));
 	EXPECT_EQ(0, writer_order(&writer, 's'));
 	writer_end(&writer);
 }
@@ -579,11 +579,11 @@ TEST_F(input, writer_that_is_gone)
 
 	ASSERT_EQ(0, writer_start(&writer, OF_THE_FIRST));
 	writer_end(&writer);
-	EXPECT_EQ(0, commit("1")) {
+	EXPECT_EQ(0, decide("1")) {
 		TH_LOG("%s", mg_last_error());
 	}
 	ASSERT_LT(0, mg_read_file("policy/active", text, sizeof(text)));
-	EXPECT_NE(NULL, strstr(text, "0x10\tallow\tdeny\n"));
+	EXPECT_NE(NULL, strstr(text, "0x10\t\t\tallow\tdeny\n"));
 
 	ASSERT_EQ(0, writer_start(&writer, OF_THE_FIRST));
 	writer_end(&writer);
@@ -634,8 +634,8 @@ TEST_F_TIMEOUT(input, crowd, 120)
 	for (unsigned int w = 0; w < WRITERS; w++) {
 		char one[16], other[16];
 
-		snprintf(one, sizeof(one), "0x10%u\t", w);
-		snprintf(other, sizeof(other), "0x20%u\t", w);
+		snprintf(one, sizeof(one), "\n0x10%u\t", w);
+		snprintf(other, sizeof(other), "\n0x20%u\t", w);
 		EXPECT_EQ(!strstr(text, one), !strstr(text, other)) {
 			TH_LOG("%s", text);
 		}

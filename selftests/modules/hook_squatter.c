@@ -29,14 +29,14 @@ static void notrace squat_ipmodify(unsigned long ip, unsigned long parent_ip,
 /* Returns into the function it was called from. */
 void squat_direct(void);
 asm(".pushsection .text\n"
-    "	.balign 16\n"
-    "	.globl squat_direct\n"
-    "	.type squat_direct, @function\n"
-    "squat_direct:\n"
-    ASM_ENDBR
-    ASM_RET
-    "	.size squat_direct, . - squat_direct\n"
-    ".popsection\n");
+	".balign 16\n"
+	".globl squat_direct\n"
+	".type squat_direct, @function\n"
+	"squat_direct:\n"
+	ASM_ENDBR
+	ASM_RET
+	".size squat_direct, . - squat_direct\n"
+	".popsection\n");
 
 static struct ftrace_ops ops;
 
