@@ -35,11 +35,15 @@ static const char *const mode_names[] = {
  * @policy:     the policy; may be shared with the object before or after this one
  * @generation: counts the policies published
  * @mode:       the mode
+ * @last_user:  no later object shares @policy; set when this one is replaced, for its freeing
+ * @rcu:        frees it
  */
 struct published {
 	struct mg_policy *policy;
 	u64 generation;
 	enum mg_mode mode;
+	bool last_user;
+	struct rcu_head rcu;
 };
 
 struct mg_intercept_map mg_live ____cacheline_aligned;
@@ -74,7 +78,19 @@ static void change_live_map(const struct mg_intercept_map *map, bool add_only)
 	}
 }
 
-/* Put @new in force everywhere and free what it replaces. */
+static void free_published(struct rcu_head *rcu)
+{
+	struct published *old = container_of(rcu, struct published, rcu);
+
+	if (old->last_user)
+		mg_policy_free(old->policy);
+	kfree(old);
+}
+
+/*
+ * Put @new in force everywhere. What it replaces is freed later, and not waited for: a VMM can
+ * make an access of its guest, and so a reader, sleep as long as it likes (userfaultfd).
+ */
 static void publish(struct published *new)
 {
 	struct published *old = in_force_locked();
@@ -86,10 +102,8 @@ static void publish(struct published *new)
 	change_live_map(map, false);
 	mg_vm_recalc_all();
 
-	synchronize_srcu(&mg_srcu);
-	if (old->policy != new->policy)
-		mg_policy_free(old->policy);
-	kfree(old);
+	old->last_user = old->policy != new->policy;
+	call_srcu(&mg_srcu, &old->rcu, free_published);
 }
 
 /* Takes over @policy, which may be an error. */
@@ -264,6 +278,7 @@ void mg_guard_exit(void)
 {
 	struct published *last = rcu_dereference_protected(in_force, true);
 
+	srcu_barrier(&mg_srcu);
 	mg_policy_free(last->policy);
 	kfree(last);
 }

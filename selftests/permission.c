@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include "lib/host.h"
 #include "lib/msrguard.h"
+#include "lib/vm.h"
 
 #define NOBODY		65534
 #define MAX_FILES	64
@@ -175,11 +176,26 @@ FIXTURE_TEARDOWN(permission)
 {
 }
 
-static void become_nobody(struct __test_metadata *_metadata)
+static int become_nobody(void)
 {
-	ASSERT_EQ(0, setgroups(0, NULL));
-	ASSERT_EQ(0, setresgid(NOBODY, NOBODY, NOBODY));
-	ASSERT_EQ(0, setresuid(NOBODY, NOBODY, NOBODY));
+	if (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) ||
+	    setresuid(NOBODY, NOBODY, NOBODY))
+		return -errno;
+	/* For /proc/self to be ours after the change. */
+	return prctl(PR_SET_DUMPABLE, 1) ? -errno : 0;
+}
+
+static int become_root_of_namespaces(int flags)
+{
+	char map[32];
+	int err;
+
+	snprintf(map, sizeof(map), "0 %u 1", geteuid());
+	if (unshare(CLONE_NEWUSER | flags))
+		return -errno;
+	err = host_write("/proc/self/setgroups", "deny");
+	err = err ?: host_write("/proc/self/uid_map", map);
+	return err ?: geteuid() ? -EPERM : 0;
 }
 
 static void expect_no_files(struct __test_metadata *_metadata, int error)
@@ -227,58 +243,124 @@ TEST_F(permission, modes)
 
 TEST_F(permission, nobody)
 {
-	become_nobody(_metadata);
+	ASSERT_EQ(0, become_nobody());
 	expect_no_files(_metadata, EACCES);
 	expect_no_netlink(_metadata, self->family, self->group, EPERM);
-}
-
-static void become_root_of_namespaces(struct __test_metadata *_metadata, int flags)
-{
-	char map[32];
-
-	snprintf(map, sizeof(map), "0 %u 1", geteuid());
-	/* For /proc/self to be ours after a change of user. */
-	ASSERT_EQ(0, prctl(PR_SET_DUMPABLE, 1));
-	ASSERT_EQ(0, unshare(CLONE_NEWUSER | flags)) {
-		TH_LOG("%s", strerror(errno));
-	}
-	ASSERT_EQ(0, host_write("/proc/self/setgroups", "deny"));
-	ASSERT_EQ(0, host_write("/proc/self/uid_map", map));
-	ASSERT_EQ(0, geteuid());
 }
 
 TEST_F(permission, root_of_a_user_namespace)
 {
-	become_nobody(_metadata);
-	become_root_of_namespaces(_metadata, 0);
+	ASSERT_EQ(0, become_nobody());
+	ASSERT_EQ(0, become_root_of_namespaces(0)) {
+		TH_LOG("no user namespace: %s", strerror(errno));
+	}
 	expect_no_files(_metadata, EACCES);
 	expect_no_netlink(_metadata, self->family, self->group, EPERM);
 }
 
-/* A container: the family is not there at all. */
 TEST_F(permission, root_of_user_and_network_namespaces)
 {
-	uint32_t found[2] = { 0 };
-
-	become_nobody(_metadata);
-	become_root_of_namespaces(_metadata, CLONE_NEWNET);
+	ASSERT_EQ(0, become_nobody());
+	ASSERT_EQ(0, become_root_of_namespaces(CLONE_NEWNET));
 	expect_no_files(_metadata, EACCES);
-	EXPECT_EQ(-ENOENT, ask(GENL_ID_CTRL, CTRL_CMD_GETFAMILY, MSRGUARD_FAMILY_NAME,
-			       note_family, found));
-	EXPECT_EQ(0, found[0]);
-	EXPECT_EQ(-ENOENT, ask_status(self->family));
 }
 
-/* The host's own root, in another network namespace. */
-TEST_F(permission, root_of_a_network_namespace)
-{
-	uint32_t found[2] = { 0 };
+/**
+ * struct outsider - what somebody in another network namespace came to know
+ * @become: error on the way there
+ * @find:   error of looking for the family
+ * @status: error of asking it
+ * @heard:  messages that came from the group
+ */
+struct outsider {
+	int become, find, status;
+	unsigned int heard;
+};
 
-	ASSERT_EQ(0, unshare(CLONE_NEWNET));
-	EXPECT_EQ(-ENOENT, ask(GENL_ID_CTRL, CTRL_CMD_GETFAMILY, MSRGUARD_FAMILY_NAME,
-			       note_family, found));
-	EXPECT_EQ(-ENOENT, ask_status(self->family));
-	EXPECT_NE(0, join_by_option(self->group));
+/*
+ * Joins the group by its number, which the kernel lets the root of any network namespace do,
+ * tells what it knows, waits for a word, and tells what it has heard.
+ */
+static void outsider_main(int in, int out, bool is_nobody, uint16_t family, uint32_t group)
+{
+	struct mnl_socket *socket;
+	struct outsider self = { 0 };
+	uint32_t found[2] = { 0 };
+	int number = group;
+	char buf[8192];
+
+	if (is_nobody)
+		self.become = become_nobody() ?: become_root_of_namespaces(CLONE_NEWNET);
+	else
+		self.become = unshare(CLONE_NEWNET) ? -errno : 0;
+	self.find = ask(GENL_ID_CTRL, CTRL_CMD_GETFAMILY, MSRGUARD_FAMILY_NAME, note_family, found);
+	self.status = ask_status(family);
+	socket = mnl_socket_open2(NETLINK_GENERIC, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (!socket || mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0)
+		_exit(1);
+	mnl_socket_setsockopt(socket, NETLINK_ADD_MEMBERSHIP, &number, sizeof(number));
+	number = 1;
+	mnl_socket_setsockopt(socket, NETLINK_LISTEN_ALL_NSID, &number, sizeof(number));
+	if (write(out, &self, sizeof(self)) != sizeof(self) || read(in, buf, 1) != 1)
+		_exit(1);
+	while (mnl_socket_recvfrom(socket, buf, sizeof(buf)) > 0)
+		self.heard++;
+	if (write(out, &self, sizeof(self)) != sizeof(self))
+		_exit(1);
+	_exit(0);
+}
+
+static void expect_deaf(struct __test_metadata *_metadata, bool is_nobody, uint16_t family,
+			uint32_t group)
+{
+	struct mg_listener *listener;
+	struct outsider outsider;
+	struct mg_event event;
+	int in[2], out[2], status;
+	struct vm *vm;
+	pid_t pid;
+
+	ASSERT_EQ(0, pipe(in));
+	ASSERT_EQ(0, pipe(out));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		outsider_main(in[0], out[1], is_nobody, family, group);
+	ASSERT_EQ(sizeof(outsider), read(out[0], &outsider, sizeof(outsider)));
+	EXPECT_EQ(0, outsider.become) {
+		TH_LOG("%s", strerror(-outsider.become));
+	}
+	EXPECT_EQ(-ENOENT, outsider.find);
+	EXPECT_EQ(-ENOENT, outsider.status);
+
+	/* An event, and one who has it. */
+	listener = mg_listen();
+	ASSERT_NE(NULL, listener);
+	ASSERT_EQ(0, mg_load_policy(MG_ALLOW_ALL "0xc0000081 deny deny\n"));
+	vm = vm_create(1, 0);
+	EXPECT_EQ(VECTOR_GP, guest_wrmsr(&vm->vcpus[0], MSR_STAR, 0).vector);
+	vm_free(vm);
+	EXPECT_TRUE(mg_next_event(listener, &event, 2000));
+	mg_listener_free(listener);
+
+	ASSERT_EQ(1, write(in[1], "x", 1));
+	ASSERT_EQ(sizeof(outsider), read(out[0], &outsider, sizeof(outsider)));
+	EXPECT_EQ(0, outsider.heard);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	ASSERT_EQ(0, mg_load_policy(MG_ALLOW_ALL));
+}
+
+/* A container. */
+TEST_F(permission, listener_in_user_and_network_namespaces)
+{
+	expect_deaf(_metadata, true, self->family, self->group);
+}
+
+/* The host's own root, elsewhere. */
+TEST_F(permission, listener_in_a_network_namespace)
+{
+	expect_deaf(_metadata, false, self->family, self->group);
 }
 
 /* Root by its number only. */
@@ -296,7 +378,7 @@ TEST_F(permission, root_without_net_admin)
 /* Nor by ftrace. */
 TEST_F(permission, tracing_files)
 {
-	become_nobody(_metadata);
+	ASSERT_EQ(0, become_nobody());
 	EXPECT_EQ(-1, open(HOST_TRACING "/events/msrguard/msrguard_access/enable", O_WRONLY));
 	EXPECT_EQ(EACCES, errno);
 }

@@ -5,6 +5,7 @@
  * callers of kvm_msr_allowed() apart. The policy must hold all the while.
  */
 #include "kselftest_harness.h"
+#include <fcntl.h>
 #include "lib/host.h"
 #include "lib/row.h"
 
@@ -38,16 +39,17 @@ static bool is_direct(const struct hook_line *hook)
 	return !strcmp(hook->mechanism, "direct");
 }
 
+/* By hand, because stdio wants to seek to the end, which kprobe_events cannot. */
 static int append_to(const char *path, const char *text)
 {
-	FILE *file = fopen(path, "a");
+	int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
 	int err = 0;
 
-	if (!file)
+	if (fd < 0)
 		return -errno;
-	if (fputs(text, file) < 0 || fflush(file))
+	if (write(fd, text, strlen(text)) != (ssize_t)strlen(text))
 		err = -errno;
-	fclose(file);
+	close(fd);
 	return err;
 }
 
@@ -117,10 +119,10 @@ static int remove_kprobes(void)
 static int stop_tracing(void)
 {
 	int err = host_write(HOST_TRACING "/current_tracer", "nop");
-	FILE *filter = fopen(HOST_TRACING "/set_ftrace_filter", "w");
+	int filter = open(HOST_TRACING "/set_ftrace_filter", O_WRONLY | O_TRUNC | O_CLOEXEC);
 
-	if (filter)
-		fclose(filter);
+	if (filter >= 0)
+		close(filter);
 	return remove_kprobes() ?: err;
 }
 
