@@ -363,6 +363,37 @@ TEST_F(permission, listener_in_a_network_namespace)
 	expect_deaf(_metadata, false, self->family, self->group);
 }
 
+/* Nor can they make us believe that somebody listens, and loses what they cannot get. */
+TEST_F(permission, outsiders_lose_nothing)
+{
+	int in[2], out[2], status;
+	struct outsider outsider;
+	struct mg_stats start, d;
+	struct vm *vm;
+	pid_t pid;
+
+	ASSERT_EQ(0, pipe(in));
+	ASSERT_EQ(0, pipe(out));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		outsider_main(in[0], out[1], true, self->family, self->group);
+	ASSERT_EQ(sizeof(outsider), read(out[0], &outsider, sizeof(outsider)));
+	EXPECT_EQ(0, outsider.become);
+	ASSERT_EQ(0, mg_load_policy(MG_ALLOW_ALL "0xc0000081 deny deny\n"));
+	start = mg_stats();
+	vm = vm_create(1, 0);
+	EXPECT_EQ(VECTOR_GP, guest_wrmsr(&vm->vcpus[0], MSR_STAR, 0).vector);
+	vm_free(vm);
+	d = mg_stats_since(&start);
+	EXPECT_EQ(1, d.denied);
+	EXPECT_EQ(0, d.events_sent);
+	EXPECT_EQ(0, d.events_lost);
+	ASSERT_EQ(1, write(in[1], "x", 1));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_EQ(0, mg_load_policy(MG_ALLOW_ALL));
+}
+
 /* Root by its number only. */
 TEST_F(permission, root_without_net_admin)
 {

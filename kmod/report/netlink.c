@@ -140,11 +140,31 @@ bool mg_netlink_listened(void)
 	return genl_has_listeners(&family, &init_net, MSRGUARD_NLGRP_EVENTS);
 }
 
+/*
+ * That a socket has joined the group does not say where: the root of any network namespace may
+ * join, and gets nothing. What nobody of ours was to get is no loss, else whoever has a user
+ * namespace could make the host believe that its listeners fall behind. Netlink does not tell,
+ * but it clones a message that has another user for the first socket that is to get it.
+ */
+static enum mg_delivery multicast(struct sk_buff *skb)
+{
+	bool wanted;
+	int err;
+
+	skb_get(skb);
+	err = genlmsg_multicast(&family, skb, 0, MSRGUARD_NLGRP_EVENTS, GFP_KERNEL);
+	wanted = skb->cloned;
+	consume_skb(skb);
+
+	if (!err)
+		return MG_SENT;
+	return wanted ? MG_LOST : MG_NOT_SENT;
+}
+
 enum mg_delivery mg_netlink_send(const struct mg_event *event, u64 seq)
 {
 	struct sk_buff *skb;
 	void *header;
-	int err;
 
 	if (!mg_netlink_listened())
 		return MG_NOT_SENT;
@@ -161,15 +181,7 @@ enum mg_delivery mg_netlink_send(const struct mg_event *event, u64 seq)
 		return MG_LOST;
 	}
 	genlmsg_end(skb, header);
-
-	err = genlmsg_multicast(&family, skb, 0, MSRGUARD_NLGRP_EVENTS, GFP_KERNEL);
-	/*
-	 * -ESRCH says that it was queued nowhere. That is no loss if the last listener
-	 * has just left, and is one if all of them are too far behind.
-	 */
-	if (err == -ESRCH && !mg_netlink_listened())
-		return MG_NOT_SENT;
-	return err ? MG_LOST : MG_SENT;
+	return multicast(skb);
 }
 
 int msrguard_nl_status_get_doit(struct sk_buff *request, struct genl_info *info)
