@@ -20,16 +20,13 @@ DEFINE_STATIC_CALL_NULL(mg_body_emulate_wrmsr, mg_kvm_emulate_fn);
 DEFINE_STATIC_CALL_NULL(mg_body_emulator_set_msr, mg_emulator_set_msr_fn);
 DEFINE_STATIC_CALL_NULL(mg_body_nested_set_msr, mg_kvm_set_msr_fn);
 
-/* Of the kernel itself. */
-typedef unsigned long kallsyms_lookup_name_fn(const char *name);
-typedef struct module *module_address_fn(unsigned long addr);
-typedef unsigned long ftrace_location_fn(unsigned long ip);
-typedef unsigned long ftrace_find_rec_direct_fn(unsigned long ip);
+/* Of the kernel itself; declared in its headers, exported to no module. */
+DEFINE_STATIC_CALL_NULL(mg_lookup_name, kallsyms_lookup_name);
+DEFINE_STATIC_CALL_NULL(mg_module_address, __module_address);
+DEFINE_STATIC_CALL_NULL(mg_fentry_location, ftrace_location);
+DEFINE_STATIC_CALL_NULL(mg_find_rec_direct, ftrace_find_rec_direct);
 
-DEFINE_STATIC_CALL_NULL(mg_lookup_name, kallsyms_lookup_name_fn);
-DEFINE_STATIC_CALL_NULL(mg_module_address, module_address_fn);
-DEFINE_STATIC_CALL_NULL(mg_fentry_location, ftrace_location_fn);
-DEFINE_STATIC_CALL_NULL(mg_find_rec_direct, ftrace_find_rec_direct_fn);
+#define UPDATE(call, addr) static_call_update(call, (typeof(STATIC_CALL_TRAMP(call)) *)(addr))
 
 struct list_head *mg_kvm_vm_list;
 struct mutex *mg_kvm_lock;
@@ -62,7 +59,7 @@ static int resolve_lookup_name(void)
 		       err);
 		return err;
 	}
-	static_call_update(mg_lookup_name, (kallsyms_lookup_name_fn *)probe.addr);
+	UPDATE(mg_lookup_name, probe.addr);
 	unregister_kprobe(&probe);
 	return 0;
 }
@@ -134,20 +131,19 @@ static int resolve_kvm_text(unsigned long addr)
 	return mod ? 0 : -ENOENT;
 }
 
-#define UPDATE(call, addr) static_call_update(call, (typeof(STATIC_CALL_TRAMP(call)) *)(addr))
-
 static int resolve_kernel(void)
 {
 	unsigned long module_addr = require("__module_address");
 	unsigned long location = require("ftrace_location");
+	unsigned long lookup = require("kallsyms_lookup_name");
 	unsigned long direct;
 
-	if (!module_addr || !location)
+	if (!module_addr || !location || !lookup)
 		return -ENOENT;
 	UPDATE(mg_module_address, module_addr);
 	UPDATE(mg_fentry_location, location);
 	/* The kprobe's address may be that of the second instruction; this is the first. */
-	UPDATE(mg_lookup_name, require("kallsyms_lookup_name"));
+	UPDATE(mg_lookup_name, lookup);
 
 	/* These only make a message better, so they may be missing. */
 	direct = static_call(mg_lookup_name)("ftrace_find_rec_direct");

@@ -201,7 +201,7 @@ void mg_vm_wait_for_creations(void)
 	unsigned long give_up = jiffies + CREATION_TIMEOUT;
 
 	while (vcpu_in_creation() && time_before(jiffies, give_up))
-		msleep(1);
+		usleep_range(USEC_PER_MSEC, 2 * USEC_PER_MSEC);
 }
 
 /*
