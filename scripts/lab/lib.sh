@@ -122,9 +122,13 @@ build_dir()
 	printf '%s/build/%s/%s\n' "$MG_CACHE" "$(clone_id)" "$1"
 }
 
-# new_run_dir HOST: a fresh folder for one boot.
+# new_run_dir HOST: a fresh folder for one boot. Those of failed runs stay for some
+# days.
 new_run_dir()
 {
-	mkdir -p "$MG_CACHE/run/$(clone_id)"
-	mktemp -d "$MG_CACHE/run/$(clone_id)/$1.$(date +%H%M%S).XXXX"
+	local all
+	all=$MG_CACHE/run/$(clone_id)
+	mkdir -p "$all"
+	find "$all" -mindepth 1 -maxdepth 1 -mtime +3 -exec rm -rf {} + || true
+	mktemp -d "$all/$1.$(date +%H%M%S).XXXX"
 }

@@ -25,7 +25,8 @@ emulator_check()
 # with the host's serial console on its standard input and output.
 emulator_command()
 {
-	COMMAND=(qemu-system-x86_64 -accel "$EMULATOR_ACCEL" -machine q35 -cpu "$CPU"
+	# Without the check it is silent about the model's features that TCG has not.
+	COMMAND=(qemu-system-x86_64 -accel "$EMULATOR_ACCEL" -machine q35 -cpu "$CPU,check=off"
 		-smp "$SMP" -m "$MEMORY" -nodefaults -no-user-config -display none -no-reboot
 		-kernel "$VMLINUX" -initrd "$INITRD"
 		-fsdev "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap"
