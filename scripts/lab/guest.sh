@@ -32,7 +32,7 @@ guest_answer()
 	local line
 	GUEST_ANSWER=
 	GUEST_STATUS=
-	while IFS= read -r -t 120 -u "$GUEST_OUT" line; do
+	while IFS= read -r -t 400 -u "$GUEST_OUT" line; do
 		line=${line%$'\r'}
 		case $line in
 		*'@@ ready '*) GUEST_ANSWER=$line; return ;;
