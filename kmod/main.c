@@ -18,6 +18,10 @@ static char *mode = "enforce";
 module_param(mode, charp, 0);
 MODULE_PARM_DESC(mode, "off, audit or enforce (default); sysfs changes it later");
 
+static bool direct = true;
+module_param(direct, bool, 0444);
+MODULE_PARM_DESC(direct, "hook by direct calls (default); 0: by callbacks, beside which BPF programs can attach");
+
 /*
  * Backwards, with one step more: once nobody is inside a hook that decides, the vCPUs compute
  * their bitmaps by KVM's own rules again.
@@ -56,7 +60,7 @@ static int __init msrguard_init(void)
 	err = mg_report_init(mg_guard_status);
 	if (err)
 		goto exit_guard;
-	err = mg_hooks_attach();
+	err = mg_hooks_attach(direct);
 	if (err)
 		goto exit_report;
 	err = mg_sysfs_init();
@@ -67,7 +71,7 @@ static int __init msrguard_init(void)
 		return err;
 	}
 	pr_info("all %d hooks attached, mode %s, nothing guarded until a policy is loaded\n",
-		MG_NR_HOOKS, mg_mode_name(wanted_mode));
+		mg_hooks_nr(), mg_mode_name(wanted_mode));
 	return 0;
 
 exit_report:

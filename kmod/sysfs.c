@@ -144,7 +144,7 @@ static ssize_t vm_list_read(struct file *file, struct kobject *kobj, mg_bin_attr
 
 static struct bin_attribute vm_list_attr = __BIN_ATTR(list, 0400, vm_list_read, NULL, 0);
 
-static struct bin_attribute *vms_attrs[] = {
+static mg_bin_attribute *vms_attrs[] = {
 	&vm_list_attr,
 	NULL,
 };

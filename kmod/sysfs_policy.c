@@ -217,7 +217,7 @@ static struct attribute *policy_attrs[] = {
 	NULL,
 };
 
-static struct bin_attribute *policy_bin_attrs[] = {
+static mg_bin_attribute *policy_bin_attrs[] = {
 	&load_attr,
 	&active_attr,
 	NULL,

@@ -35,6 +35,9 @@
 /* Reading it can make KVM exit to the VMM (report_tpr_access()); not for an event's sake. */
 #define X2APIC_TPR	0x808
 
+/* mg_tramp_fastpath answers it from assembly. */
+static_assert(EXIT_FASTPATH_NONE == 0);
+
 /* What is to be done with an access, once the verdict is in. */
 enum action {
 	CALL_ON,	/* run KVM's function */
@@ -50,12 +53,12 @@ u64 mg_access_unattributed(void)
 	return atomic64_read(&unattributed);
 }
 
-/* The VMM's own filter, asked past our hook. */
+/* The VMM's own filter. Our hook there lets our own calls through. */
 static bool vmm_allows(struct kvm_vcpu *vcpu, const struct mg_access *access)
 {
 	u32 type = access->dir == MG_READ ? KVM_MSR_FILTER_READ : KVM_MSR_FILTER_WRITE;
 
-	return static_call(mg_body_msr_allowed)(vcpu, access->index, type);
+	return static_call(mg_kvm_msr_allowed)(vcpu, access->index, type);
 }
 
 /* What KVM keeps for the guest; fails for an MSR it does not know or that cannot be read. */
@@ -177,34 +180,29 @@ static int finish_insn(struct kvm_vcpu *vcpu, bool fault)
 	return mg_kvm_x86_ops->complete_emulated_msr(vcpu, fault);
 }
 
-static int give(struct kvm_vcpu *vcpu, u64 value)
+/* The guest's EDX:EAX. */
+static u64 edx_eax(const struct kvm_vcpu *vcpu)
 {
-	vcpu->arch.regs[VCPU_REGS_RAX] = lower_32_bits(value);
-	vcpu->arch.regs[VCPU_REGS_RDX] = upper_32_bits(value);
-	return finish_insn(vcpu, false);
+	return lower_32_bits(vcpu->arch.regs[VCPU_REGS_RAX]) |
+	       (u64)lower_32_bits(vcpu->arch.regs[VCPU_REGS_RDX]) << 32;
 }
 
-/*
- * Let KVM's function write another value than the guest's. It takes the value from the guest's
- * registers; if the VMM asked for an exit, that holds a copy of the value by the time it returns.
- */
-static int write_other(struct kvm_vcpu *vcpu, u64 value)
+static void set_edx_eax(struct kvm_vcpu *vcpu, u64 value)
 {
-	unsigned long rax = vcpu->arch.regs[VCPU_REGS_RAX];
-	unsigned long rdx = vcpu->arch.regs[VCPU_REGS_RDX];
-	int ret;
-
 	vcpu->arch.regs[VCPU_REGS_RAX] = lower_32_bits(value);
 	vcpu->arch.regs[VCPU_REGS_RDX] = upper_32_bits(value);
-	ret = static_call(mg_body_emulate_wrmsr)(vcpu);
-	vcpu->arch.regs[VCPU_REGS_RAX] = rax;
-	vcpu->arch.regs[VCPU_REGS_RDX] = rdx;
-	return ret;
+}
+
+/* The arguments as they are, for a hooked function that is run after all. */
+static int run_body(const struct mg_call *call)
+{
+	return mg_run_body(call->body, call->arg[0], call->arg[1], call->arg[2]);
 }
 
 /* kvm_emulate_rdmsr(vcpu) */
-int mg_exit_read(struct kvm_vcpu *vcpu)
+int mg_exit_read(const struct mg_call *call)
 {
+	struct kvm_vcpu *vcpu = (struct kvm_vcpu *)call->arg[0];
 	struct mg_access access = {
 		.index = vcpu->arch.regs[VCPU_REGS_RCX],
 		.dir = MG_READ,
@@ -221,21 +219,53 @@ int mg_exit_read(struct kvm_vcpu *vcpu)
 		break;
 	case SWALLOW:
 	case SUBSTITUTE:
-		ret = give(vcpu, value);
+		set_edx_eax(vcpu, value);
+		ret = finish_insn(vcpu, false);
 		break;
 	}
 	mg_leave(token);
 	return ret;
 }
 
-/* kvm_emulate_wrmsr(vcpu) */
-int mg_exit_write(struct kvm_vcpu *vcpu)
+/* kvm_emulate_rdmsr_imm(vcpu, index, register) */
+int mg_exit_read_imm(const struct mg_call *call)
 {
+	struct kvm_vcpu *vcpu = (struct kvm_vcpu *)call->arg[0];
+	struct mg_access access = { .index = call->arg[1], .dir = MG_READ };
+	int reg = call->arg[2];
+	int token = mg_enter();
+	int ret = MG_CALL_ON;
+	u64 value;
+
+	switch (judge(vcpu, MG_ORIGIN_EXIT, &access, &value)) {
+	case CALL_ON:
+		break;
+	case FAULT:
+		ret = finish_insn(vcpu, true);
+		break;
+	case SWALLOW:
+	case SUBSTITUTE:
+		mg_reg_write(vcpu, reg, value);
+		ret = finish_insn(vcpu, false);
+		break;
+	}
+	mg_leave(token);
+	return ret;
+}
+
+/*
+ * kvm_emulate_wrmsr(vcpu). To have another value written, it is put into the guest's registers for
+ * the while; if the VMM asked for an exit, that holds a copy by the time the function returns.
+ */
+int mg_exit_write(const struct mg_call *call)
+{
+	struct kvm_vcpu *vcpu = (struct kvm_vcpu *)call->arg[0];
+	unsigned long rax = vcpu->arch.regs[VCPU_REGS_RAX];
+	unsigned long rdx = vcpu->arch.regs[VCPU_REGS_RDX];
 	struct mg_access access = {
 		.index = vcpu->arch.regs[VCPU_REGS_RCX],
 		.dir = MG_WRITE,
-		.value = lower_32_bits(vcpu->arch.regs[VCPU_REGS_RAX]) |
-			 (u64)lower_32_bits(vcpu->arch.regs[VCPU_REGS_RDX]) << 32,
+		.value = edx_eax(vcpu),
 	};
 	int token = mg_enter();
 	int ret = MG_CALL_ON;
@@ -251,7 +281,44 @@ int mg_exit_write(struct kvm_vcpu *vcpu)
 		ret = finish_insn(vcpu, false);
 		break;
 	case SUBSTITUTE:
-		ret = write_other(vcpu, value);
+		set_edx_eax(vcpu, value);
+		ret = run_body(call);
+		vcpu->arch.regs[VCPU_REGS_RAX] = rax;
+		vcpu->arch.regs[VCPU_REGS_RDX] = rdx;
+		break;
+	}
+	mg_leave(token);
+	return ret;
+}
+
+/* kvm_emulate_wrmsr_imm(vcpu, index, register) */
+int mg_exit_write_imm(const struct mg_call *call)
+{
+	struct kvm_vcpu *vcpu = (struct kvm_vcpu *)call->arg[0];
+	int reg = call->arg[2];
+	struct mg_access access = {
+		.index = call->arg[1],
+		.dir = MG_WRITE,
+		.value = mg_reg_read(mg_kvm_x86_ops, vcpu, reg),
+	};
+	u64 guests = access.value;
+	int token = mg_enter();
+	int ret = MG_CALL_ON;
+	u64 value;
+
+	switch (judge(vcpu, MG_ORIGIN_EXIT, &access, &value)) {
+	case CALL_ON:
+		break;
+	case FAULT:
+		ret = finish_insn(vcpu, true);
+		break;
+	case SWALLOW:
+		ret = finish_insn(vcpu, false);
+		break;
+	case SUBSTITUTE:
+		mg_reg_write(vcpu, reg, value);
+		ret = run_body(call);
+		mg_reg_write(vcpu, reg, guests);
 		break;
 	}
 	mg_leave(token);
@@ -259,19 +326,20 @@ int mg_exit_write(struct kvm_vcpu *vcpu)
 }
 
 /* The emulator's context is private to KVM, but begins with the vCPU in every version. */
-static struct kvm_vcpu *vcpu_of(void *ctxt)
+static struct kvm_vcpu *vcpu_of(unsigned long ctxt)
 {
 	return *(struct kvm_vcpu **)ctxt;
 }
 
 /* emulator_get_msr_with_filter(ctxt, index, data) */
-int mg_emulator_read(void *ctxt, u32 index, u64 *data)
+int mg_emulator_read(const struct mg_call *call)
 {
-	struct mg_access access = { .index = index, .dir = MG_READ };
+	struct mg_access access = { .index = call->arg[1], .dir = MG_READ };
+	u64 *data = (u64 *)call->arg[2];
 	int token = mg_enter();
 	int ret = MG_CALL_ON;
 
-	switch (judge(vcpu_of(ctxt), MG_ORIGIN_EMULATOR, &access, data)) {
+	switch (judge(vcpu_of(call->arg[0]), MG_ORIGIN_EMULATOR, &access, data)) {
 	case CALL_ON:
 		break;
 	case FAULT:
@@ -287,14 +355,18 @@ int mg_emulator_read(void *ctxt, u32 index, u64 *data)
 }
 
 /* emulator_set_msr_with_filter(ctxt, index, data) */
-int mg_emulator_write(void *ctxt, u32 index, u64 data)
+int mg_emulator_write(const struct mg_call *call)
 {
-	struct mg_access access = { .index = index, .dir = MG_WRITE, .value = data };
+	struct mg_access access = {
+		.index = call->arg[1],
+		.dir = MG_WRITE,
+		.value = call->arg[2],
+	};
 	int token = mg_enter();
 	int ret = MG_CALL_ON;
 	u64 value;
 
-	switch (judge(vcpu_of(ctxt), MG_ORIGIN_EMULATOR, &access, &value)) {
+	switch (judge(vcpu_of(call->arg[0]), MG_ORIGIN_EMULATOR, &access, &value)) {
 	case CALL_ON:
 		break;
 	case FAULT:
@@ -304,7 +376,7 @@ int mg_emulator_write(void *ctxt, u32 index, u64 data)
 		ret = X86EMUL_CONTINUE;
 		break;
 	case SUBSTITUTE:
-		ret = static_call(mg_body_emulator_set_msr)(ctxt, index, value);
+		ret = mg_run_body(call->body, call->arg[0], call->arg[1], value);
 		break;
 	}
 	mg_leave(token);
@@ -315,14 +387,17 @@ int mg_emulator_write(void *ctxt, u32 index, u64 data)
  * One entry of a nested VM-exit's MSR-store list. The guest hypervisor asks for a value; failing
  * it aborts that VM-exit (SDM Vol. 3C, 28.4 "Saving MSRs").
  */
-int mg_nested_read(struct kvm_vcpu *vcpu, u32 index, u64 *data, unsigned long caller)
+int mg_nested_read(const struct mg_call *call)
 {
-	struct mg_access access = { .index = index, .dir = MG_READ };
-	int token = mg_enter();
+	struct kvm_vcpu *vcpu = (struct kvm_vcpu *)call->arg[0];
+	struct mg_access access = { .index = call->arg[1], .dir = MG_READ };
+	u64 *data = (u64 *)call->arg[2];
 	int ret = MG_CALL_ON;
+	int token;
 
-	if (mg_caller_of_hook(caller) == MG_CALLER_KVM)
-		goto out;
+	if (mg_caller_of_hook(call) <= MG_CALLER_KVM)
+		return MG_CALL_ON;
+	token = mg_enter();
 	switch (judge(vcpu, MG_ORIGIN_NESTED_LIST, &access, data)) {
 	case CALL_ON:
 		break;
@@ -334,7 +409,6 @@ int mg_nested_read(struct kvm_vcpu *vcpu, u32 index, u64 *data, unsigned long ca
 		ret = 0;
 		break;
 	}
-out:
 	mg_leave(token);
 	return ret;
 }
@@ -343,15 +417,21 @@ out:
  * One entry of an MSR-load list of a nested VM-entry or VM-exit. Failing it fails the VM-entry
  * (SDM Vol. 3C, 27.4 "Loading MSRs") or aborts the VM-exit (28.6).
  */
-int mg_nested_write(struct kvm_vcpu *vcpu, u32 index, u64 data, unsigned long caller)
+int mg_nested_write(const struct mg_call *call)
 {
-	struct mg_access access = { .index = index, .dir = MG_WRITE, .value = data };
-	int token = mg_enter();
+	struct kvm_vcpu *vcpu = (struct kvm_vcpu *)call->arg[0];
+	struct mg_access access = {
+		.index = call->arg[1],
+		.dir = MG_WRITE,
+		.value = call->arg[2],
+	};
 	int ret = MG_CALL_ON;
+	int token;
 	u64 value;
 
-	if (mg_caller_of_hook(caller) == MG_CALLER_KVM)
-		goto out;
+	if (mg_caller_of_hook(call) <= MG_CALLER_KVM)
+		return MG_CALL_ON;
+	token = mg_enter();
 	switch (judge(vcpu, MG_ORIGIN_NESTED_LIST, &access, &value)) {
 	case CALL_ON:
 		break;
@@ -362,10 +442,9 @@ int mg_nested_write(struct kvm_vcpu *vcpu, u32 index, u64 data, unsigned long ca
 		ret = 0;
 		break;
 	case SUBSTITUTE:
-		ret = static_call(mg_body_nested_set_msr)(vcpu, index, value);
+		ret = mg_run_body(call->body, call->arg[0], call->arg[1], value);
 		break;
 	}
-out:
 	mg_leave(token);
 	return ret;
 }

@@ -7,11 +7,14 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/bitops.h>
+#include <linux/module.h>
 #include <linux/printk.h>
 #include <linux/stacktrace.h>
-#include <asm/cpufeature.h>
 #include <asm/msr-index.h>
 
+#include "../guard.h"
+#include "bitmap.h"
 #include "caller.h"
 #include "hooks.h"
 #include "symbols.h"
@@ -24,30 +27,33 @@ static bool is_kvm_text(unsigned long addr)
 	return addr - mg_kvm_text_start < mg_kvm_text_size;
 }
 
-static unsigned long unwind_to_caller(void)
+static unsigned long unwind_to_caller(unsigned long body)
 {
 	unsigned long frames[MAX_FRAMES];
 	unsigned int nr, i;
 
 	nr = stack_trace_save(frames, ARRAY_SIZE(frames), 0);
-	/* The first frame in kvm.ko is the hooked function itself. */
 	for (i = 0; i + 1 < nr; i++) {
-		if (is_kvm_text(frames[i]))
+		if (frames[i] == body)
 			return frames[i + 1];
 	}
 	return 0;
 }
 
-enum mg_caller mg_caller_of_hook(unsigned long return_address)
+enum mg_caller mg_caller_of_hook(const struct mg_call *call)
 {
-	if (!mg_symbol_is_in_module(return_address))
-		return_address = unwind_to_caller();
-	if (is_kvm_text(return_address))
+	unsigned long address = call->caller;
+
+	if (!mg_symbol_is_in_module(address))
+		address = unwind_to_caller(call->body);
+	if (within_module(address, THIS_MODULE))
+		return MG_CALLER_SELF;
+	if (is_kvm_text(address))
 		return MG_CALLER_KVM;
-	if (mg_symbol_is_kvm_vendor(return_address))
+	if (mg_symbol_is_kvm_vendor(address))
 		return MG_CALLER_VENDOR;
 	pr_warn_once("a hooked function was called from %pS, which is neither kvm nor its vendor module; answering as to the vendor module\n",
-		     (void *)return_address);
+		     (void *)address);
 	return MG_CALLER_UNKNOWN;
 }
 
@@ -70,43 +76,37 @@ static bool is_encrypted_guests_own(const struct kvm_vcpu *vcpu, u32 index)
 	}
 }
 
-/*
- * While a guest of the guest (L2) runs on SVM, the hardware uses a merge of KVM's bitmap and L1's
- * that is made at VMRUN only, so what KVM intercepts from now on would not hold for an L2 that
- * goes on. KVM makes the merge anew for this request, before it enters the guest. The request is
- * safe only here: in the vCPU's own context, with L2 active. KVM takes it back whenever it leaves
- * L2, and would warn if it met it without.
- *
- * VMX would map L1's pages a second time for this request; there it is not raised.
- */
-static void remerge_nested_bitmap(struct kvm_vcpu *vcpu)
+/* Whether the policy in force wants to see this access. */
+static bool is_guarded(u32 index, enum mg_dir dir)
 {
-	if (!cpu_feature_enabled(X86_FEATURE_SVM) || !(vcpu->arch.hflags & HF_GUEST_MASK))
-		return;
-	/*
-	 * It would also reload a PAE guest's PDPTRs from memory, which may hold others by now;
-	 * those in the vCPU are the right ones.
-	 */
-	if (!(vcpu->arch.efer & EFER_LMA) && (vcpu->arch.cr4 & X86_CR4_PAE) &&
-	    (vcpu->arch.cr0 & X86_CR0_PG))
-		vcpu->arch.pdptrs_from_userspace = true;
-	kvm_make_request(KVM_REQ_GET_NESTED_STATE_PAGES, vcpu);
+	int bit = mg_map_bit(index);
+
+	return bit < 0 ? READ_ONCE(mg_live.outside[dir]) : test_bit(bit, mg_live.bits[dir]);
 }
 
 /*
- * mg_bitmap_answer - may the hardware let this access through?
+ * kvm_msr_allowed(vcpu, index, type): may the hardware let this access through?
  *
- * Asked only for an MSR that the policy guards. "No" makes KVM set the intercept, in its own
- * bitmap and by its own code, so the merge with a nested guest's bitmap holds as well. An unknown
- * caller is told "no" too: for a bitmap that is the safe answer, and an access that is being
- * emulated has passed our decision before it got here, so it can only be refused once more.
+ * "No" makes KVM set the intercept, in its own bitmap and by its own code, so the merge with a
+ * nested guest's bitmap holds as well. An unknown caller is told "no" too: for a bitmap that is
+ * the safe answer, and an access that is being emulated has passed our decision before it got
+ * here, so it can only be refused once more.
+ *
+ * KVM asks when it computes the bitmap anew, in the vCPU's own context. That is the moment to see
+ * to it that the bitmap which the hardware uses right now holds what KVM does not compute.
  *
  * Context: any, also with interrupts off; hence no report from here.
  */
-int mg_bitmap_answer(struct kvm_vcpu *vcpu, u32 index, u32 type, unsigned long caller)
+int mg_bitmap_answer(const struct mg_call *call)
 {
-	if (mg_caller_of_hook(caller) == MG_CALLER_KVM || is_encrypted_guests_own(vcpu, index))
+	struct kvm_vcpu *vcpu = (struct kvm_vcpu *)call->arg[0];
+	enum mg_dir dir = call->arg[2] == KVM_MSR_FILTER_READ ? MG_READ : MG_WRITE;
+	u32 index = call->arg[1];
+
+	if (mg_caller_of_hook(call) <= MG_CALLER_KVM)
 		return MG_CALL_ON;
-	remerge_nested_bitmap(vcpu);
+	mg_bitmap_tighten(vcpu);
+	if (!is_guarded(index, dir) || is_encrypted_guests_own(vcpu, index))
+		return MG_CALL_ON;
 	return false;
 }

@@ -2,18 +2,22 @@
 #ifndef MG_CALLER_H
 #define MG_CALLER_H
 
+#include "hooks.h"
+
+/* Whose call it is; those up to MG_CALLER_KVM are nobody's access to a guest's MSR. */
 enum mg_caller {
-	MG_CALLER_KVM,
-	MG_CALLER_VENDOR,
+	MG_CALLER_SELF,		/* this module, which goes past its own hook */
+	MG_CALLER_KVM,		/* kvm.ko, which emulates what was decided at its entry */
+	MG_CALLER_VENDOR,	/* kvm_intel or kvm_amd */
 	MG_CALLER_UNKNOWN,
 };
 
 /**
  * mg_caller_of_hook - who called the function whose hook runs
- * @return_address: what stands on the stack as the function's return address
+ * @call: the call
  *
  * Context: any. Must be called, however deep, from the hook's trampoline.
  */
-enum mg_caller mg_caller_of_hook(unsigned long return_address);
+enum mg_caller mg_caller_of_hook(const struct mg_call *call);
 
 #endif /* MG_CALLER_H */

@@ -32,15 +32,63 @@
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
 #define MG_FN_NESTED_GET	"kvm_get_msr"
 #define MG_FN_NESTED_SET	"kvm_set_msr"
-#define MG_GET_MSR_IS_HOOKED	true
 /* The same function then serves VMCS fields, where KVM warns if it fails. */
 #define MG_NESTED_SET_OF_FIELDS	true
-#else
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0)
 #define MG_FN_NESTED_GET	"kvm_get_msr_with_filter"
 #define MG_FN_NESTED_SET	"kvm_set_msr_with_filter"
-#define MG_GET_MSR_IS_HOOKED	false
+#define MG_NESTED_SET_OF_FIELDS	false
+#else
+#define MG_FN_NESTED_GET	"kvm_emulate_msr_read"
+#define MG_FN_NESTED_SET	"kvm_emulate_msr_write"
 #define MG_NESTED_SET_OF_FIELDS	false
 #endif
+
+/*
+ * From 6.18 on: other names for the functions that read an MSR as the guest would, past the VMM's
+ * filter, and that handle a WRMSR with interrupts off; RDMSR and WRMSRNS with the MSR's index in
+ * the instruction (MSR_IMM), whose exits have functions of their own; kvm_vcpu_kick() is an inline.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 18, 0)
+#define MG_FN_GET_MSR		"kvm_get_msr"
+#define MG_FN_FASTPATH		"handle_fastpath_set_msr_irqoff"
+#define MG_FN_KICK		"kvm_vcpu_kick"
+#define MG_FN_EXIT_READ_IMM	NULL
+#define MG_FN_EXIT_WRITE_IMM	NULL
+#define MG_FN_FASTPATH_IMM	NULL
+typedef void mg_kvm_vcpu_kick_fn(struct kvm_vcpu *vcpu);
+#define mg_vcpu_kick(vcpu)	static_call(mg_kvm_vcpu_kick)(vcpu)
+#else
+#define MG_FN_GET_MSR		"__kvm_emulate_msr_read"
+#define MG_FN_FASTPATH		"handle_fastpath_wrmsr"
+#define MG_FN_KICK		"__kvm_vcpu_kick"
+#define MG_FN_EXIT_READ_IMM	"kvm_emulate_rdmsr_imm"
+#define MG_FN_EXIT_WRITE_IMM	"kvm_emulate_wrmsr_imm"
+#define MG_FN_FASTPATH_IMM	"handle_fastpath_wrmsr_imm"
+typedef void mg_kvm_vcpu_kick_fn(struct kvm_vcpu *vcpu, bool wait);
+#define mg_vcpu_kick(vcpu)	static_call(mg_kvm_vcpu_kick)(vcpu, false)
+#endif
+
+/*
+ * A general-purpose register of the vCPU, by &enum kvm_reg. Only RSP may have to be fetched from
+ * the VMCS first (kvm_register_read_raw()). Used for MSR_IMM alone, which only 64-bit code has, so
+ * values are whole. Which registers are up to date is said by a u32 or by a bitmap: the bytes of
+ * both are the same.
+ */
+static inline unsigned long mg_reg_read(const struct kvm_x86_ops *ops, struct kvm_vcpu *vcpu,
+					int reg)
+{
+	if (!(((u8 *)&vcpu->arch.regs_avail)[reg / 8] & BIT(reg % 8)))
+		ops->cache_reg(vcpu, reg);
+	return vcpu->arch.regs[reg];
+}
+
+static inline void mg_reg_write(struct kvm_vcpu *vcpu, int reg, unsigned long value)
+{
+	vcpu->arch.regs[reg] = value;
+	((u8 *)&vcpu->arch.regs_avail)[reg / 8] |= BIT(reg % 8);
+	((u8 *)&vcpu->arch.regs_dirty)[reg / 8] |= BIT(reg % 8);
+}
 
 /* One direct call for one set of functions; the plain names took a single address until 6.4. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
@@ -63,6 +111,25 @@ static inline int mg_unregister_direct(struct ftrace_ops *ops, unsigned long add
 {
 	return unregister_ftrace_direct(ops, addr, false);
 }
+#endif
+
+/* Where the hooked function is to go on, for a callback with FTRACE_OPS_FL_IPMODIFY. */
+static inline void mg_ftrace_set_ip(struct ftrace_regs *fregs, unsigned long ip)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+	ftrace_instruction_pointer_set(fregs, ip);
+#else
+	ftrace_regs_set_instruction_pointer(fregs, ip);
+#endif
+}
+
+/* A direct call's answer to others who want to change the instruction pointer there as well. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 0, 0)
+#define MG_FTRACE_OPS_FUNC(name) \
+	int name(struct ftrace_ops *ops, enum ftrace_ops_cmd cmd)
+#else
+#define MG_FTRACE_OPS_FUNC(name) \
+	int name(struct ftrace_ops *ops, unsigned long ip, enum ftrace_ops_cmd cmd)
 #endif
 
 /* First argument of a function seen by an ftrace callback without FTRACE_OPS_FL_SAVE_REGS. */

@@ -18,101 +18,182 @@
 #include "vm.h"
 
 DEFINE_PER_CPU(u64[MG_NR_HOOKS], mg_hook_calls);
+unsigned long mg_hook_body[MG_NR_TRAMPOLINES] __ro_after_init;
 
 /**
  * struct hook - one function of kvm.ko
  * @purpose:    name in sysfs and in messages
- * @function:   symbol of kvm.ko
- * @trampoline: direct call to attach, or NULL
- * @observe:    ftrace callback to attach, or NULL
+ * @function:   symbol of kvm.ko, NULL if this kernel has no such function
+ * @trampoline: what a direct call goes to
+ * @callback:   the trampoline's entry for ftrace callbacks
+ * @observe:    ftrace callback of a function that is only watched
  * @ops:        ftrace's handle
  * @fentry:     the function's __fentry__ site while attached, else 0
+ * @is_direct:  attached by a direct call
  */
 struct hook {
 	const char *purpose;
 	const char *function;
 	void (*trampoline)(void);
+	void (*callback)(void);
 	ftrace_func_t observe;
 	struct ftrace_ops ops;
 	unsigned long fentry;
+	bool is_direct;
 };
 
 /*
  * Which mechanism, and why:
  *
- * A direct call is the only one cheap enough for the exit path (it costs a call and a return
- * where an ftrace callback costs about 100 instructions), it can keep the function from running,
- * and it cannot be lost: kprobes can be switched off in debugfs and miss nested hits.
+ * direct call    For every function that decides. It is the only one cheap enough for the exit
+ *                path (a call and a return, where an ftrace callback costs about 100
+ *                instructions), it can keep the function from running, and it cannot be lost:
+ *                kprobes can be switched off in debugfs and miss nested hits. A function has room
+ *                for one direct call; whoever comes second, a BPF program for one, gets -EBUSY.
+ * callback       The same trampolines behind an ftrace callback that changes the instruction
+ *                pointer. For a function whose direct call is somebody else's at load, or for all
+ *                with the parameter direct=0. Beside it BPF programs can attach. It excludes
+ *                others of its kind (live patches), who get -EBUSY.
+ * observer       Two functions are only watched, once in a vCPU's or a VM's life, so a plain
+ *                callback will do. Their FTRACE_OPS_FL_PERMANENT is what keeps
+ *                kernel.ftrace_enabled=0 from disabling all the hooks here, direct calls
+ *                included; so they are attached first and detached last.
  *
- * A function has room for one direct call and, beside it, for any number of tracers. Somebody
- * else's direct call (a BPF trampoline) or change of the instruction pointer (a live patch) on
- * the same function excludes ours and ours excludes theirs: whoever comes second gets -EBUSY.
- *
- * Two functions are only watched, once in a vCPU's or a VM's life, so a callback will do. Their
- * FTRACE_OPS_FL_PERMANENT is what keeps kernel.ftrace_enabled=0 from disabling all the hooks
- * here, direct calls included; so they are attached first and detached last.
+ * A live patch on a function that we call directly is shared in both orders: ftrace calls the
+ * trampoline with the patched function's address where else the original's is, so the access is
+ * decided, and what is let through runs the patched function.
  */
+#define DECIDES(tramp) .trampoline = tramp, .callback = tramp ## _callback, .ops.ops_func = share
+
+static MG_FTRACE_OPS_FUNC(share)
+{
+	return 0;
+}
+
 static struct hook hooks[MG_NR_HOOKS] = {
 	[MG_HOOK_EXIT_READ] = {
 		.purpose = "exit-read",
 		.function = "kvm_emulate_rdmsr",
-		.trampoline = mg_tramp_exit_read,
+		DECIDES(mg_tramp_exit_read),
 	},
 	[MG_HOOK_EXIT_WRITE] = {
 		.purpose = "exit-write",
 		.function = "kvm_emulate_wrmsr",
-		.trampoline = mg_tramp_exit_write,
+		DECIDES(mg_tramp_exit_write),
 	},
 	[MG_HOOK_EMULATOR_READ] = {
 		.purpose = "emulator-read",
 		.function = "emulator_get_msr_with_filter",
-		.trampoline = mg_tramp_emulator_read,
+		DECIDES(mg_tramp_emulator_read),
 	},
 	[MG_HOOK_EMULATOR_WRITE] = {
 		.purpose = "emulator-write",
 		.function = "emulator_set_msr_with_filter",
-		.trampoline = mg_tramp_emulator_write,
+		DECIDES(mg_tramp_emulator_write),
 	},
 	[MG_HOOK_NESTED_READ] = {
 		.purpose = "nested-list-read",
 		.function = MG_FN_NESTED_GET,
-		.trampoline = mg_tramp_nested_read,
+		DECIDES(mg_tramp_nested_read),
 	},
 	[MG_HOOK_NESTED_WRITE] = {
 		.purpose = "nested-list-write",
 		.function = MG_FN_NESTED_SET,
-		.trampoline = mg_tramp_nested_write,
+		DECIDES(mg_tramp_nested_write),
 	},
 	[MG_HOOK_FASTPATH] = {
 		.purpose = "fastpath-write",
-		.function = "handle_fastpath_set_msr_irqoff",
-		.trampoline = mg_tramp_fastpath,
+		.function = MG_FN_FASTPATH,
+		DECIDES(mg_tramp_fastpath),
 	},
 	[MG_HOOK_BITMAP] = {
 		.purpose = "bitmap",
 		.function = "kvm_msr_allowed",
-		.trampoline = mg_tramp_bitmap,
+		DECIDES(mg_tramp_bitmap),
+	},
+	[MG_HOOK_EXIT_READ_IMM] = {
+		.purpose = "exit-read-imm",
+		.function = MG_FN_EXIT_READ_IMM,
+		DECIDES(mg_tramp_exit_read_imm),
+	},
+	[MG_HOOK_EXIT_WRITE_IMM] = {
+		.purpose = "exit-write-imm",
+		.function = MG_FN_EXIT_WRITE_IMM,
+		DECIDES(mg_tramp_exit_write_imm),
+	},
+	[MG_HOOK_FASTPATH_IMM] = {
+		.purpose = "fastpath-write-imm",
+		.function = MG_FN_FASTPATH_IMM,
+		DECIDES(mg_tramp_fastpath_imm),
 	},
 	[MG_HOOK_VCPU_CREATED] = {
 		.purpose = "vcpu-created",
 		.function = "kvm_arch_vcpu_postcreate",
 		.observe = mg_vcpu_created,
-		.ops.flags = FTRACE_OPS_FL_PERMANENT | FTRACE_OPS_FL_RECURSION,
 	},
 	[MG_HOOK_VM_DESTROYED] = {
 		.purpose = "vm-destroyed",
 		.function = "kvm_arch_destroy_vm",
 		.observe = mg_vm_destroyed,
-		.ops.flags = FTRACE_OPS_FL_PERMANENT | FTRACE_OPS_FL_RECURSION,
 	},
 };
 
-static int attach_ops(struct hook *hook)
+/* ftrace callback: the call goes on in the hook's trampoline. */
+static void notrace redirect(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *ops,
+			     struct ftrace_regs *fregs)
 {
-	if (hook->trampoline)
-		return mg_register_direct(&hook->ops, (unsigned long)hook->trampoline);
-	hook->ops.func = hook->observe;
-	return register_ftrace_function(&hook->ops);
+	const struct hook *hook = container_of(ops, struct hook, ops);
+
+	mg_ftrace_set_ip(fregs, (unsigned long)hook->callback);
+}
+
+/* ftrace keeps notes in an ops even if it refuses it. */
+static void forget_ops(struct hook *hook)
+{
+	ftrace_free_filter(&hook->ops);
+	hook->ops = (struct ftrace_ops) { .ops_func = hook->ops.ops_func };
+}
+
+static int attach_callback(struct hook *hook, unsigned long fentry)
+{
+	int err;
+
+	hook->ops.func = hook->observe ?: redirect;
+	if (hook->observe)
+		hook->ops.flags = FTRACE_OPS_FL_PERMANENT | FTRACE_OPS_FL_RECURSION;
+	else
+		hook->ops.flags = FTRACE_OPS_FL_PERMANENT | FTRACE_OPS_FL_IPMODIFY;
+	err = ftrace_set_filter_ip(&hook->ops, fentry, 0, 0);
+	return err ?: register_ftrace_function(&hook->ops);
+}
+
+static int attach_direct(struct hook *hook, unsigned long fentry)
+{
+	int err;
+
+	err = ftrace_set_filter_ip(&hook->ops, fentry, 0, 0);
+	err = err ?: mg_register_direct(&hook->ops, (unsigned long)hook->trampoline);
+	hook->is_direct = !err;
+	return err;
+}
+
+static int attach_by(struct hook *hook, unsigned long fentry, bool want_direct)
+{
+	char owner[KSYM_SYMBOL_LEN + 64];
+	int err;
+
+	if (hook->observe || !want_direct)
+		return attach_callback(hook, fentry);
+	err = attach_direct(hook, fentry);
+	if (err != -EBUSY)
+		return err;
+	mg_symbol_hook_owner(fentry, owner, sizeof(owner));
+	forget_ops(hook);
+	err = attach_callback(hook, fentry);
+	if (!err)
+		pr_notice("%s is shared with %s: hooked by a callback, which costs some 100 instructions more an exit\n",
+			  hook->function, owner);
+	return err;
 }
 
 static void complain(const struct hook *hook, unsigned long fentry, int err)
@@ -132,7 +213,7 @@ static void complain(const struct hook *hook, unsigned long fentry, int err)
 	}
 }
 
-static int attach(struct hook *hook)
+static int attach(struct hook *hook, bool want_direct)
 {
 	unsigned long entry = mg_symbol_kvm(hook->function);
 	unsigned long fentry = entry ? mg_symbol_fentry(entry) : 0;
@@ -148,9 +229,9 @@ static int attach(struct hook *hook)
 		       hook->function);
 		return -ENOENT;
 	}
-	err = ftrace_set_filter_ip(&hook->ops, fentry, 0, 0);
-	if (!err)
-		err = attach_ops(hook);
+	if (hook->trampoline)
+		mg_hook_body[hook - hooks] = fentry + MCOUNT_INSN_SIZE;
+	err = attach_by(hook, fentry, want_direct);
 	if (err)
 		complain(hook, fentry, err);
 	else
@@ -164,7 +245,7 @@ static void detach(struct hook *hook)
 
 	if (!hook->fentry)
 		return;
-	if (hook->trampoline)
+	if (hook->is_direct)
 		err = mg_unregister_direct(&hook->ops, (unsigned long)hook->trampoline);
 	else
 		err = unregister_ftrace_function(&hook->ops);
@@ -207,12 +288,14 @@ void mg_hooks_detach_observers(void)
 	detach_rows(MG_NR_TRAMPOLINES, MG_NR_HOOKS - 1);
 }
 
-int mg_hooks_attach(void)
+int mg_hooks_attach(bool want_direct)
 {
 	int i, err;
 
 	for (i = MG_NR_HOOKS - 1; i >= 0; i--) {
-		err = attach(&hooks[i]);
+		if (!hooks[i].function)
+			continue;
+		err = attach(&hooks[i], want_direct);
 		if (err) {
 			mg_hooks_detach_trampolines();
 			mg_hooks_detach_observers();
@@ -220,6 +303,26 @@ int mg_hooks_attach(void)
 		}
 	}
 	return 0;
+}
+
+bool mg_hooks_have(const char *function)
+{
+	int i;
+
+	for (i = 0; i < MG_NR_HOOKS; i++) {
+		if (hooks[i].function && !strcmp(hooks[i].function, function))
+			return true;
+	}
+	return false;
+}
+
+int mg_hooks_nr(void)
+{
+	int i, nr = 0;
+
+	for (i = 0; i < MG_NR_HOOKS; i++)
+		nr += !!hooks[i].function;
+	return nr;
 }
 
 static u64 calls_of(int hook)
@@ -246,11 +349,18 @@ static const char *state_of(const struct hook *hook)
 	    copy_from_kernel_nofault(insn, (void *)hook->fentry, sizeof(insn)) ||
 	    insn[0] != CALL_INSN_OPCODE)
 		return "detached";
-	if (hook->observe)
+	if (!hook->is_direct)
 		return "attached";
 	memcpy(&offset, insn + 1, sizeof(offset));
 	target = hook->fentry + CALL_INSN_SIZE + offset;
 	return target == (unsigned long)hook->trampoline ? "attached" : "shared";
+}
+
+static const char *mechanism_of(const struct hook *hook)
+{
+	if (hook->observe)
+		return "observer";
+	return hook->is_direct ? "direct" : "callback";
 }
 
 ssize_t mg_hooks_show(char *buf)
@@ -258,10 +368,12 @@ ssize_t mg_hooks_show(char *buf)
 	int i, len;
 
 	len = sysfs_emit(buf, "# hook function mechanism state calls\n");
-	for (i = 0; i < MG_NR_HOOKS; i++)
+	for (i = 0; i < MG_NR_HOOKS; i++) {
+		if (!hooks[i].function)
+			continue;
 		len += sysfs_emit_at(buf, len, "%s %s %s %s %llu\n", hooks[i].purpose,
-				     hooks[i].function,
-				     hooks[i].trampoline ? "direct" : "callback",
+				     hooks[i].function, mechanism_of(&hooks[i]),
 				     state_of(&hooks[i]), calls_of(i));
+	}
 	return len;
 }

@@ -21,6 +21,9 @@ enum mg_hook {
 	MG_HOOK_NESTED_WRITE,
 	MG_HOOK_FASTPATH,
 	MG_HOOK_BITMAP,
+	MG_HOOK_EXIT_READ_IMM,
+	MG_HOOK_EXIT_WRITE_IMM,
+	MG_HOOK_FASTPATH_IMM,
 	MG_NR_TRAMPOLINES,
 	MG_HOOK_VCPU_CREATED = MG_NR_TRAMPOLINES,
 	MG_HOOK_VM_DESTROYED,
@@ -37,33 +40,82 @@ DECLARE_PER_CPU(u64[MG_NR_HOOKS], mg_hook_calls);
 extern unsigned long mg_kvm_text_start;
 extern unsigned long mg_kvm_text_size;
 
-/* trampoline.S; not to be called from C */
-void mg_tramp_exit_read(void);
-void mg_tramp_exit_write(void);
-void mg_tramp_emulator_read(void);
-void mg_tramp_emulator_write(void);
-void mg_tramp_nested_read(void);
-void mg_tramp_nested_write(void);
-void mg_tramp_fastpath(void);
-void mg_tramp_bitmap(void);
+/* Where each hooked function goes on behind its __fentry__ site, by &enum mg_hook. */
+extern unsigned long mg_hook_body[MG_NR_TRAMPOLINES];
 
-/* What the trampolines ask, access.c and caller.c; @caller is the hooked function's caller. */
-int mg_exit_read(struct kvm_vcpu *vcpu);
-int mg_exit_write(struct kvm_vcpu *vcpu);
-int mg_emulator_read(void *ctxt, u32 index, u64 *data);
-int mg_emulator_write(void *ctxt, u32 index, u64 data);
-int mg_nested_read(struct kvm_vcpu *vcpu, u32 index, u64 *data, unsigned long caller);
-int mg_nested_write(struct kvm_vcpu *vcpu, u32 index, u64 data, unsigned long caller);
-int mg_bitmap_answer(struct kvm_vcpu *vcpu, u32 index, u32 type, unsigned long caller);
+/* trampoline.S; not to be called from C. The second of each is for ftrace callbacks. */
+void mg_tramp_exit_read(void);
+void mg_tramp_exit_read_callback(void);
+void mg_tramp_exit_write(void);
+void mg_tramp_exit_write_callback(void);
+void mg_tramp_emulator_read(void);
+void mg_tramp_emulator_read_callback(void);
+void mg_tramp_emulator_write(void);
+void mg_tramp_emulator_write_callback(void);
+void mg_tramp_nested_read(void);
+void mg_tramp_nested_read_callback(void);
+void mg_tramp_nested_write(void);
+void mg_tramp_nested_write_callback(void);
+void mg_tramp_fastpath(void);
+void mg_tramp_fastpath_callback(void);
+void mg_tramp_bitmap(void);
+void mg_tramp_bitmap_callback(void);
+void mg_tramp_exit_read_imm(void);
+void mg_tramp_exit_read_imm_callback(void);
+void mg_tramp_exit_write_imm(void);
+void mg_tramp_exit_write_imm_callback(void);
+void mg_tramp_fastpath_imm(void);
+void mg_tramp_fastpath_imm_callback(void);
+
+/**
+ * struct mg_call - a call of a hooked function, as the trampoline finds it on the stack
+ * @arg:    the function's first three arguments, whether it has so many or not
+ * @body:   where the function goes on behind its __fentry__ site; with a live patch on it, that
+ *          of the patched one
+ * @caller: the address the function returns to
+ */
+struct mg_call {
+	unsigned long arg[3];
+	unsigned long body;
+	unsigned long caller;
+};
+
+/*
+ * What the trampolines ask, in access.c and caller.c. Return MG_CALL_ON, or what the hooked
+ * function shall return.
+ */
+int mg_exit_read(const struct mg_call *call);
+int mg_exit_write(const struct mg_call *call);
+int mg_exit_read_imm(const struct mg_call *call);
+int mg_exit_write_imm(const struct mg_call *call);
+int mg_emulator_read(const struct mg_call *call);
+int mg_emulator_write(const struct mg_call *call);
+int mg_nested_read(const struct mg_call *call);
+int mg_nested_write(const struct mg_call *call);
+int mg_bitmap_answer(const struct mg_call *call);
+
+/**
+ * mg_run_body - run a hooked function itself, past the hook
+ * @body: &struct mg_call.body
+ * @arg0: its arguments
+ * @arg1: its arguments
+ * @arg2: its arguments
+ *
+ * Tracers have seen the call already, when it came to the hook.
+ *
+ * Return: what the function returns.
+ */
+int mg_run_body(unsigned long body, unsigned long arg0, unsigned long arg1, unsigned long arg2);
 
 /**
  * mg_hooks_attach - attach every hook of this kernel, or none
+ * @want_direct: by direct calls where possible, else by callbacks only
  *
  * Context: may sleep.
  * Return: 0, or a negative errno; a message that names the function, the reason and what to
  * do next has then been printed and nothing is left attached.
  */
-int mg_hooks_attach(void);
+int mg_hooks_attach(bool want_direct);
 
 /**
  * mg_hooks_detach_trampolines - detach the hooks that decide, and wait until nobody is inside
@@ -82,6 +134,12 @@ void mg_hooks_detach_trampolines(void);
  * Context: as mg_hooks_detach_trampolines().
  */
 void mg_hooks_detach_observers(void);
+
+/** mg_hooks_have - whether a function of kvm.ko is one that we hook */
+bool mg_hooks_have(const char *function);
+
+/** mg_hooks_nr - number of hooks that this kernel needs */
+int mg_hooks_nr(void);
 
 /**
  * mg_hooks_show - one line a hook for sysfs

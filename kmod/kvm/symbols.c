@@ -15,10 +15,8 @@ DEFINE_STATIC_CALL_NULL(mg_kvm_get_msr, mg_kvm_get_msr_fn);
 DEFINE_STATIC_CALL_NULL(mg_kvm_get_linear_rip, mg_kvm_get_linear_rip_fn);
 DEFINE_STATIC_CALL_NULL(mg_kvm_vcpu_kick, mg_kvm_vcpu_kick_fn);
 DEFINE_STATIC_CALL_NULL(mg_kvm_make_all_cpus_request, mg_kvm_make_all_cpus_request_fn);
-DEFINE_STATIC_CALL_NULL(mg_body_msr_allowed, mg_kvm_msr_allowed_fn);
-DEFINE_STATIC_CALL_NULL(mg_body_emulate_wrmsr, mg_kvm_emulate_fn);
-DEFINE_STATIC_CALL_NULL(mg_body_emulator_set_msr, mg_emulator_set_msr_fn);
-DEFINE_STATIC_CALL_NULL(mg_body_nested_set_msr, mg_kvm_set_msr_fn);
+DEFINE_STATIC_CALL_NULL(mg_kvm_msr_allowed, mg_kvm_msr_allowed_fn);
+DEFINE_STATIC_CALL_NULL(mg_kvm_get_running_vcpu, mg_kvm_get_running_vcpu_fn);
 
 /* Of the kernel itself; declared in its headers, exported to no module. */
 DEFINE_STATIC_CALL_NULL(mg_lookup_name, kallsyms_lookup_name);
@@ -99,23 +97,6 @@ unsigned long mg_symbol_fentry(unsigned long entry)
 	return static_call(mg_fentry_location)(entry);
 }
 
-/* The address behind a function's __fentry__ site, 0 if there is none at its very start. */
-static unsigned long require_body(const char *name)
-{
-	unsigned long entry = require_kvm(name);
-	unsigned long fentry;
-
-	if (!entry)
-		return 0;
-	fentry = mg_symbol_fentry(entry);
-	if (!fentry || fentry - entry > ENDBR_INSN_SIZE) {
-		pr_err("%s of this kernel's kvm.ko cannot be traced at its entry, so it cannot be hooked\n",
-		       name);
-		return 0;
-	}
-	return fentry + MCOUNT_INSN_SIZE;
-}
-
 /* kvm.ko as a module: tells its callers from those in the vendor module. */
 static int resolve_kvm_text(unsigned long addr)
 {
@@ -154,35 +135,54 @@ static int resolve_kernel(void)
 	return 0;
 }
 
+/*
+ * Functions by which some kernel version emulates an access to an MSR. What a kernel has of them
+ * and this build does not hook would be a way round the policy.
+ */
+static const char *const known_entries[] = {
+	"kvm_emulate_rdmsr_imm", "kvm_emulate_wrmsr_imm", "handle_fastpath_wrmsr_imm",
+	"handle_fastpath_set_msr_irqoff", "handle_fastpath_wrmsr",
+	"kvm_get_msr_with_filter", "kvm_set_msr_with_filter",
+	"kvm_emulate_msr_read", "kvm_emulate_msr_write",
+};
+
+static int refuse_unhooked_entries(void)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(known_entries); i++) {
+		if (mg_symbol_kvm(known_entries[i]) && !mg_hooks_have(known_entries[i])) {
+			pr_err("this kernel's kvm.ko has %s, which this build of msrguard does not hook: build it against this kernel's own headers\n",
+			       known_entries[i]);
+			return -ENOEXEC;
+		}
+	}
+	return 0;
+}
+
 static int resolve_kvm(void)
 {
-	/* Where that is a hooked function itself, our own reads go past the hook. */
-	unsigned long get_msr = MG_GET_MSR_IS_HOOKED ? require_body("kvm_get_msr") :
-						       require_kvm("kvm_get_msr");
+	unsigned long get_msr = require_kvm(MG_FN_GET_MSR);
+	unsigned long allowed = require_kvm("kvm_msr_allowed");
 	unsigned long linear_rip = require_kvm("kvm_get_linear_rip");
-	unsigned long kick = require_kvm("kvm_vcpu_kick");
+	unsigned long running = require_kvm("kvm_get_running_vcpu");
+	unsigned long kick = require_kvm(MG_FN_KICK);
 	unsigned long request = require_kvm("kvm_make_all_cpus_request");
-	unsigned long allowed = require_body("kvm_msr_allowed");
-	unsigned long wrmsr = require_body("kvm_emulate_wrmsr");
-	unsigned long emulator = require_body("emulator_set_msr_with_filter");
-	unsigned long nested = require_body(MG_FN_NESTED_SET);
 
 	mg_kvm_vm_list = (void *)require_kvm("vm_list");
 	mg_kvm_lock = (void *)require_kvm("kvm_lock");
 	mg_kvm_x86_ops = (void *)require_kvm("kvm_x86_ops");
-	if (!get_msr || !linear_rip || !kick || !request || !allowed || !wrmsr || !emulator || !nested ||
+	if (!get_msr || !allowed || !linear_rip || !running || !kick || !request ||
 	    !mg_kvm_vm_list || !mg_kvm_lock || !mg_kvm_x86_ops)
 		return -ENOENT;
 
 	UPDATE(mg_kvm_get_msr, get_msr);
-	UPDATE(mg_kvm_vcpu_kick, kick);
+	UPDATE(mg_kvm_msr_allowed, allowed);
 	UPDATE(mg_kvm_get_linear_rip, linear_rip);
+	UPDATE(mg_kvm_get_running_vcpu, running);
+	UPDATE(mg_kvm_vcpu_kick, kick);
 	UPDATE(mg_kvm_make_all_cpus_request, request);
-	UPDATE(mg_body_msr_allowed, allowed);
-	UPDATE(mg_body_emulate_wrmsr, wrmsr);
-	UPDATE(mg_body_emulator_set_msr, emulator);
-	UPDATE(mg_body_nested_set_msr, nested);
-	return resolve_kvm_text(allowed);
+	return resolve_kvm_text(allowed) ?: refuse_unhooked_entries();
 }
 
 int mg_symbols_resolve(void)

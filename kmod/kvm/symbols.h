@@ -15,29 +15,21 @@
 #include <linux/module.h>
 #include <linux/static_call.h>
 
+#include "compat.h"
+
 /* Prototypes of KVM's functions that stand in its private headers. */
 typedef int mg_kvm_get_msr_fn(struct kvm_vcpu *vcpu, u32 index, u64 *data);
 typedef bool mg_kvm_msr_allowed_fn(struct kvm_vcpu *vcpu, u32 index, u32 type);
 typedef unsigned long mg_kvm_get_linear_rip_fn(struct kvm_vcpu *vcpu);
-typedef int mg_kvm_emulate_fn(struct kvm_vcpu *vcpu);
 typedef bool mg_kvm_make_all_cpus_request_fn(struct kvm *kvm, unsigned int req);
-typedef void mg_kvm_vcpu_kick_fn(struct kvm_vcpu *vcpu);
-typedef int mg_emulator_set_msr_fn(void *ctxt, u32 index, u64 data);
-typedef int mg_kvm_set_msr_fn(struct kvm_vcpu *vcpu, u32 index, u64 data);
+typedef struct kvm_vcpu *mg_kvm_get_running_vcpu_fn(void);
 
 DECLARE_STATIC_CALL(mg_kvm_get_msr, mg_kvm_get_msr_fn);
+DECLARE_STATIC_CALL(mg_kvm_msr_allowed, mg_kvm_msr_allowed_fn);
 DECLARE_STATIC_CALL(mg_kvm_get_linear_rip, mg_kvm_get_linear_rip_fn);
+DECLARE_STATIC_CALL(mg_kvm_get_running_vcpu, mg_kvm_get_running_vcpu_fn);
 DECLARE_STATIC_CALL(mg_kvm_vcpu_kick, mg_kvm_vcpu_kick_fn);
 DECLARE_STATIC_CALL(mg_kvm_make_all_cpus_request, mg_kvm_make_all_cpus_request_fn);
-
-/*
- * Hooked functions, entered behind their __fentry__ site: this runs the function itself, without
- * our own hook. Tracers have seen the call already, when it came to the hook.
- */
-DECLARE_STATIC_CALL(mg_body_msr_allowed, mg_kvm_msr_allowed_fn);
-DECLARE_STATIC_CALL(mg_body_emulate_wrmsr, mg_kvm_emulate_fn);
-DECLARE_STATIC_CALL(mg_body_emulator_set_msr, mg_emulator_set_msr_fn);
-DECLARE_STATIC_CALL(mg_body_nested_set_msr, mg_kvm_set_msr_fn);
 
 /* KVM's list of VMs and its lock, and the operations of the vendor module loaded now. */
 extern struct list_head *mg_kvm_vm_list;

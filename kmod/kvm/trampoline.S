@@ -12,10 +12,15 @@
  * function; everything else is C. There is no lock and no lifetime to guard on the short way:
  * mg_live is a static object (see guard.c).
  *
+ * Each has a second entry, *_callback, for a function whose place for a direct call is taken:
+ * there an ftrace callback changes the instruction pointer, so what arrives is the caller's call,
+ * and the address behind the site has to be put on the stack first.
+ *
  * Trampolines are aligned to 16 bytes because bit 0 of a direct call's address is a flag on
  * kernels with DYNAMIC_FTRACE_WITH_JMP.
  */
 #include <linux/linkage.h>
+#include <linux/objtool.h>
 #include <asm/asm.h>
 #include <asm/percpu.h>
 #include <asm/unwind_hints.h>
@@ -79,18 +84,18 @@
 .endm
 
 /*
- * Ask C, with the hooked function's (at most three) arguments and its caller's address as a
- * fourth. It says MG_CALL_ON, or what the hooked function shall return without being run.
+ * Ask C, with a pointer to the call: the stack is a struct mg_call then. It says MG_CALL_ON, or
+ * what the hooked function shall return without being run.
  */
 .macro ASK_C function
-	movq	8(%rsp), %rcx
-	pushq	%rdi
-	pushq	%rsi
 	pushq	%rdx
+	pushq	%rsi
+	pushq	%rdi
+	movq	%rsp, %rdi
 	call	\function
-	popq	%rdx
-	popq	%rsi
 	popq	%rdi
+	popq	%rsi
+	popq	%rdx
 	cmpl	$MG_ASM_CALL_ON, %eax
 	jne	.Lanswer\@
 	RET
@@ -101,10 +106,27 @@
 	RET
 .endm
 
-/* kvm_emulate_rdmsr(vcpu), kvm_emulate_wrmsr(vcpu): an intercepted instruction, MSR in ECX */
-.macro EXIT_TRAMPOLINE name hook bits outside function
+/*
+ * Both entries of a trampoline. Nobody calls the first through a pointer, its address is only what
+ * ftrace patches a call to. ftrace returns to the second one, and a BPF trampoline that shares
+ * the function calls it through a pointer, hence the ENDBR.
+ */
+.macro TRAMPOLINE_START name hook
+	.balign 16
+SYM_FUNC_START_NOALIGN(\name\()_callback)
+	ENDBR
+	pushq	(mg_hook_body + \hook)(%rip)
+	UNWIND_HINT_FUNC
+	jmp	\name
+SYM_FUNC_END(\name\()_callback)
 	.balign 16
 SYM_FUNC_START_NOALIGN(\name)
+	ANNOTATE_NOENDBR
+.endm
+
+/* kvm_emulate_rdmsr(vcpu), kvm_emulate_wrmsr(vcpu): an intercepted instruction, MSR in ECX */
+.macro EXIT_TRAMPOLINE name hook bits outside function
+	TRAMPOLINE_START \name \hook
 	COUNT_CALL \hook
 	movl	MG_VCPU_RCX(%rdi), %eax
 	PASS_UNGUARDED \bits \outside
@@ -112,10 +134,12 @@ SYM_FUNC_START_NOALIGN(\name)
 SYM_FUNC_END(\name)
 .endm
 
-/* emulator_{get,set}_msr_with_filter(ctxt, index, ...) */
-.macro EMULATOR_TRAMPOLINE name hook bits outside function
-	.balign 16
-SYM_FUNC_START_NOALIGN(\name)
+/*
+ * emulator_{get,set}_msr_with_filter(ctxt, index, ...), and an intercepted instruction that holds
+ * the MSR's index: kvm_emulate_{rd,wr}msr_imm(vcpu, index, register)
+ */
+.macro INDEX_TRAMPOLINE name hook bits outside function
+	TRAMPOLINE_START \name \hook
 	COUNT_CALL \hook
 	movl	%esi, %eax
 	PASS_UNGUARDED \bits \outside
@@ -125,8 +149,7 @@ SYM_FUNC_END(\name)
 
 /* The functions of a nested guest's MSR lists (vcpu, index, ...), used by kvm.ko itself too */
 .macro NESTED_TRAMPOLINE name hook bits outside function
-	.balign 16
-SYM_FUNC_START_NOALIGN(\name)
+	TRAMPOLINE_START \name \hook
 	PASS_KVM_CALLER
 	COUNT_CALL \hook
 	movl	%esi, %eax
@@ -139,42 +162,63 @@ SYM_FUNC_END(\name)
 
 EXIT_TRAMPOLINE mg_tramp_exit_read MG_ASM_HOOK_EXIT_READ READ_MAP mg_exit_read
 EXIT_TRAMPOLINE mg_tramp_exit_write MG_ASM_HOOK_EXIT_WRITE WRITE_MAP mg_exit_write
-EMULATOR_TRAMPOLINE mg_tramp_emulator_read MG_ASM_HOOK_EMULATOR_READ READ_MAP mg_emulator_read
-EMULATOR_TRAMPOLINE mg_tramp_emulator_write MG_ASM_HOOK_EMULATOR_WRITE WRITE_MAP mg_emulator_write
+INDEX_TRAMPOLINE mg_tramp_emulator_read MG_ASM_HOOK_EMULATOR_READ READ_MAP mg_emulator_read
+INDEX_TRAMPOLINE mg_tramp_emulator_write MG_ASM_HOOK_EMULATOR_WRITE WRITE_MAP mg_emulator_write
+INDEX_TRAMPOLINE mg_tramp_exit_read_imm MG_ASM_HOOK_EXIT_READ_IMM READ_MAP mg_exit_read_imm
+INDEX_TRAMPOLINE mg_tramp_exit_write_imm MG_ASM_HOOK_EXIT_WRITE_IMM WRITE_MAP mg_exit_write_imm
 NESTED_TRAMPOLINE mg_tramp_nested_read MG_ASM_HOOK_NESTED_READ READ_MAP mg_nested_read
 NESTED_TRAMPOLINE mg_tramp_nested_write MG_ASM_HOOK_NESTED_WRITE WRITE_MAP mg_nested_write
 
-/*
- * handle_fastpath_set_msr_irqoff(vcpu): handles a few WRMSRs with interrupts off, past every
- * filter. A guarded one takes the long way: the answer is EXIT_FASTPATH_NONE.
- */
-	.balign 16
-SYM_FUNC_START_NOALIGN(mg_tramp_fastpath)
-	COUNT_CALL MG_ASM_HOOK_FASTPATH
-	movl	MG_VCPU_RCX(%rdi), %eax
-	PASS_UNGUARDED WRITE_MAP
+/* Answer EXIT_FASTPATH_NONE, which is 0. */
+.macro ANSWER_NONE
 	xorl	%eax, %eax
 	addq	$8, %rsp
 	UNWIND_HINT_FUNC
 	RET
+.endm
+
+/*
+ * handle_fastpath_wrmsr(vcpu), handle_fastpath_set_msr_irqoff() before 6.18: handles a few WRMSRs
+ * with interrupts off, past every filter. A guarded one takes the long way.
+ */
+	TRAMPOLINE_START mg_tramp_fastpath MG_ASM_HOOK_FASTPATH
+	COUNT_CALL MG_ASM_HOOK_FASTPATH
+	movl	MG_VCPU_RCX(%rdi), %eax
+	PASS_UNGUARDED WRITE_MAP
+	ANSWER_NONE
 SYM_FUNC_END(mg_tramp_fastpath)
+
+/* handle_fastpath_wrmsr_imm(vcpu, index, register) */
+	TRAMPOLINE_START mg_tramp_fastpath_imm MG_ASM_HOOK_FASTPATH_IMM
+	COUNT_CALL MG_ASM_HOOK_FASTPATH_IMM
+	movl	%esi, %eax
+	PASS_UNGUARDED WRITE_MAP
+	ANSWER_NONE
+SYM_FUNC_END(mg_tramp_fastpath_imm)
 
 /*
  * kvm_msr_allowed(vcpu, index, type): kvm.ko asks it while it emulates an access, which has been
  * decided at its entry by then; the vendor module asks it whether the hardware may let an access
  * through, and that is what we answer. Runs in any context, also with interrupts off.
  */
-	.balign 16
-SYM_FUNC_START_NOALIGN(mg_tramp_bitmap)
+	TRAMPOLINE_START mg_tramp_bitmap MG_ASM_HOOK_BITMAP
 	PASS_KVM_CALLER
 	COUNT_CALL MG_ASM_HOOK_BITMAP
-	movl	%esi, %eax
-	testb	$MG_ASM_FILTER_READ, %dl
-	jz	.Lbitmap_write
-	PASS_UNGUARDED READ_MAP
-	jmp	.Lbitmap_guarded
-.Lbitmap_write:
-	PASS_UNGUARDED WRITE_MAP
-.Lbitmap_guarded:
 	ASK_C mg_bitmap_answer
 SYM_FUNC_END(mg_tramp_bitmap)
+
+/*
+ * int mg_run_body(unsigned long body, arg0, arg1, arg2): runs a hooked function from behind its
+ * site on. A call through a pointer would fault on kernels with IBT, there is no ENDBR; a return
+ * does not.
+ */
+	.balign 16
+SYM_FUNC_START_NOALIGN(mg_run_body)
+	movq	%rdi, %rax
+	movq	%rsi, %rdi
+	movq	%rdx, %rsi
+	movq	%rcx, %rdx
+	pushq	%rax
+	UNWIND_HINT_FUNC
+	RET
+SYM_FUNC_END(mg_run_body)

@@ -218,7 +218,7 @@ void notrace mg_vcpu_created(unsigned long ip, unsigned long parent_ip, struct f
 	this_cpu_inc(mg_hook_calls[MG_HOOK_VCPU_CREATED]);
 	kvm_make_request(MG_KVM_REQ_RECALC, vcpu);
 	/* Its file descriptor is out already: a VMM that guessed it may be in the guest. */
-	static_call(mg_kvm_vcpu_kick)(vcpu);
+	mg_vcpu_kick(vcpu);
 }
 
 /*

@@ -14,13 +14,27 @@
 const struct nla_policy msrguard_status_get_nl_policy[MSRGUARD_A_STATUS_PAD + 1] = {
 };
 
+/* MSRGUARD_CMD_VERIFY - dump */
+const struct nla_policy msrguard_verify_nl_policy[MSRGUARD_A_VERIFY_VM_ID + 1] = {
+	[MSRGUARD_A_VERIFY_VM_ID] = { .type = NLA_U64, },
+};
+
 /* Ops table for msrguard */
-const struct genl_ops msrguard_nl_ops[1] = {
+const struct genl_ops msrguard_nl_ops[2] = {
 	{
 		.cmd		= MSRGUARD_CMD_STATUS_GET,
 		.doit		= msrguard_nl_status_get_doit,
 		.policy		= msrguard_status_get_nl_policy,
 		.maxattr	= MSRGUARD_A_STATUS_PAD,
+		.flags		= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd		= MSRGUARD_CMD_VERIFY,
+		.start		= msrguard_nl_verify_start,
+		.dumpit		= msrguard_nl_verify_dumpit,
+		.done		= msrguard_nl_verify_done,
+		.policy		= msrguard_verify_nl_policy,
+		.maxattr	= MSRGUARD_A_VERIFY_VM_ID,
 		.flags		= GENL_ADMIN_PERM,
 	},
 };

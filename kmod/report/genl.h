@@ -14,9 +14,13 @@
 extern const struct nla_policy msrguard_status_get_nl_policy[MSRGUARD_A_STATUS_PAD + 1];
 
 /* Ops table for msrguard */
-extern const struct genl_ops msrguard_nl_ops[1];
+extern const struct genl_ops msrguard_nl_ops[2];
+
+int msrguard_nl_verify_start(struct netlink_callback *cb);
+int msrguard_nl_verify_done(struct netlink_callback *cb);
 
 int msrguard_nl_status_get_doit(struct sk_buff *skb, struct genl_info *info);
+int msrguard_nl_verify_dumpit(struct sk_buff *skb, struct netlink_callback *cb);
 
 enum {
 	MSRGUARD_NLGRP_EVENTS,
