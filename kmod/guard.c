@@ -106,6 +106,54 @@ static void publish(struct published *new)
 	call_srcu(&mg_srcu, &old->rcu, free_published);
 }
 
+/* SDM Vol. 3A, 12.12 "Extended XAPIC (x2APIC)": the range reserved for it */
+#define X2APIC_FIRST	0x800
+#define X2APIC_LAST	0x8ff
+
+static const char apic_warning[] =
+	"guards x2APIC registers, which the hardware serves itself on this host; msrguard intercepts them, untested: to be sure, load kvm_intel with enable_apicv=0 or kvm_amd with avic=0";
+
+/* Rules that this host may not keep, filled in by doubtful_rules() under publish_lock. */
+static const struct mg_rule *doubtful[X2APIC_LAST - X2APIC_FIRST + 1];
+
+/*
+ * Fill @rules with the rules that guard x2APIC registers, each once. A range with others inside
+ * speaks for several stretches of registers.
+ */
+static unsigned int find_apic_rules(const struct mg_policy *policy, const struct mg_rule **rules)
+{
+	const struct mg_rule *rule;
+	unsigned int nr = 0, i;
+	u32 index;
+
+	for (index = X2APIC_FIRST; index <= X2APIC_LAST; index++) {
+		rule = mg_policy_find(policy, index);
+		if (!mg_rule_guards(rule, MG_READ) && !mg_rule_guards(rule, MG_WRITE))
+			continue;
+		for (i = 0; i < nr && rules[i] != rule; i++)
+			;
+		if (i == nr)
+			rules[nr++] = rule;
+	}
+	return nr;
+}
+
+static unsigned int doubtful_rules(void)
+{
+	lockdep_assert_held(&publish_lock);
+	return mg_kvm_virtualizes_apic() ?
+		find_apic_rules(in_force_locked()->policy, doubtful) : 0;
+}
+
+static void warn_of_doubtful_rules(void)
+{
+	unsigned int nr = doubtful_rules();
+
+	if (nr)
+		pr_warn("line %u of the policy, and %u more, %s; see policy/warnings\n",
+			doubtful[0]->source_line, nr - 1, apic_warning);
+}
+
 /* Takes over @policy, which may be an error. */
 static int publish_policy(struct mg_policy *policy)
 {
@@ -123,6 +171,7 @@ static int publish_policy(struct mg_policy *policy)
 	new->policy = policy;
 	new->generation++;
 	publish(new);
+	warn_of_doubtful_rules();
 	return 0;
 }
 
@@ -199,6 +248,26 @@ ssize_t mg_guard_error(char *buf)
 	return len;
 }
 
+ssize_t mg_guard_warnings(char *buf)
+{
+	unsigned int nr, i;
+	ssize_t len = 0;
+
+	mutex_lock(&publish_lock);
+	nr = doubtful_rules();
+	for (i = 0; i < nr; i++) {
+		/* Room for this line and for the last one. */
+		if (len > PAGE_SIZE - 2 * sizeof(apic_warning) - 64) {
+			len += sysfs_emit_at(buf, len, "0: %u more rules like these\n", nr - i);
+			break;
+		}
+		len += sysfs_emit_at(buf, len, "%u: %s\n", doubtful[i]->source_line,
+				     apic_warning);
+	}
+	mutex_unlock(&publish_lock);
+	return len;
+}
+
 ssize_t mg_guard_read_text(char *buf, loff_t offset, size_t count)
 {
 	const char *text;
@@ -223,6 +292,17 @@ void mg_guard_status(struct mg_status *status)
 	status->rules = mg_policy_nr_rules(now->policy);
 	memcpy(status->hash, mg_policy_hash(now->policy), MG_HASH_LEN);
 	mg_leave(token);
+}
+
+u64 mg_guard_hold(void)
+{
+	mutex_lock(&publish_lock);
+	return in_force_locked()->generation;
+}
+
+void mg_guard_release(void)
+{
+	mutex_unlock(&publish_lock);
 }
 
 struct mg_ruling mg_guard_ruling(u32 index)

@@ -101,11 +101,33 @@ void mg_guard_refuse(const char *reason);
 /** mg_guard_error - reason of the last failure, empty after a success; PAGE_SIZE bytes */
 ssize_t mg_guard_error(char *buf);
 
+/**
+ * mg_guard_warnings - what the running policy promises and this host may not keep
+ * @buf: PAGE_SIZE bytes
+ *
+ * A line a rule: the rule's line in the text that was loaded (0 if it was added since), a colon
+ * and what is wrong.
+ *
+ * Context: may sleep.
+ * Return: bytes written.
+ */
+ssize_t mg_guard_warnings(char *buf);
+
 /** mg_guard_read_text - a piece of the running policy's canonical text */
 ssize_t mg_guard_read_text(char *buf, loff_t offset, size_t count);
 
 /** mg_guard_status - mode, generation, hash and size of the running policy */
 void mg_guard_status(struct mg_status *status);
+
+/**
+ * mg_guard_hold - keep policy and mode as they are until mg_guard_release()
+ *
+ * Context: may sleep; whoever wants to change them waits.
+ * Return: the policy's generation.
+ */
+u64 mg_guard_hold(void);
+/** mg_guard_release - let policy and mode be changed again */
+void mg_guard_release(void);
 
 /** mg_mode_parse - mode by name, a trailing newline is accepted; -EINVAL if unknown */
 int mg_mode_parse(const char *name);

@@ -10,6 +10,7 @@
 #include "guard.h"
 #include "kvm/hooks.h"
 #include "kvm/symbols.h"
+#include "kvm/verify.h"
 #include "kvm/vm.h"
 #include "report/report.h"
 #include "sysfs.h"
@@ -21,6 +22,11 @@ MODULE_PARM_DESC(mode, "off, audit or enforce (default); sysfs changes it later"
 static bool direct = true;
 module_param(direct, bool, 0444);
 MODULE_PARM_DESC(direct, "hook by direct calls (default); 0: by callbacks, beside which BPF programs can attach");
+
+static const struct mg_report_source report_source = {
+	.status = mg_guard_status,
+	.verify = mg_verify_vm,
+};
 
 /*
  * Backwards, with one step more: once nobody is inside a hook that decides, the vCPUs compute
@@ -34,6 +40,7 @@ static void take_down(void)
 	mg_vm_wait_for_creations();
 	mg_hooks_detach_observers();
 	mg_report_exit();
+	mg_verify_exit();
 	mg_vm_exit();
 	mg_guard_exit();
 }
@@ -57,7 +64,7 @@ static int __init msrguard_init(void)
 	err = mg_guard_init(wanted_mode);
 	if (err)
 		return err;
-	err = mg_report_init(mg_guard_status);
+	err = mg_report_init(&report_source);
 	if (err)
 		goto exit_guard;
 	err = mg_hooks_attach(direct);

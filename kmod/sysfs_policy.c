@@ -202,8 +202,14 @@ static ssize_t hash_show(struct kobject *kobj, struct kobj_attribute *attr, char
 	return sysfs_emit(buf, "%*phN\n", MG_HASH_LEN, status.hash);
 }
 
+static ssize_t warnings_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	return mg_guard_warnings(buf);
+}
+
 static struct kobj_attribute commit_attr = __ATTR(commit, 0200, NULL, commit_store);
 static struct kobj_attribute error_attr = __ATTR(error, 0400, error_show, NULL);
+static struct kobj_attribute warnings_attr = __ATTR(warnings, 0400, warnings_show, NULL);
 static struct kobj_attribute generation_attr = __ATTR(generation, 0400, generation_show, NULL);
 static struct kobj_attribute hash_attr = __ATTR(hash, 0400, hash_show, NULL);
 static struct bin_attribute load_attr = __BIN_ATTR(load, 0200, NULL, load_write, 0);
@@ -212,6 +218,7 @@ static struct bin_attribute active_attr = __BIN_ATTR(active, 0400, active_read, 
 static struct attribute *policy_attrs[] = {
 	&commit_attr.attr,
 	&error_attr.attr,
+	&warnings_attr.attr,
 	&generation_attr.attr,
 	&hash_attr.attr,
 	NULL,

@@ -199,23 +199,25 @@ static void compare(const struct hw_bitmap *bitmap, struct mg_bitmap_check *chec
 	unsigned int dir, word;
 	unsigned long wanted;
 
-	check->state = MG_BITMAP_MATCHES;
+	check->guarded = 0;
+	check->nr_missing = 0;
+	memset(check->missing, 0, sizeof(check->missing));
 	for (dir = 0; dir < MG_NR_DIRS; dir++) {
 		for (word = 0; word < words_of(bitmap); word++) {
 			wanted = READ_ONCE(mg_live.bits[dir][word]);
 			check->guarded += hweight_long(wanted);
-			check->missing[dir][word] = wanted & ~intercepted(bitmap, dir, word);
-			if (check->missing[dir][word])
-				check->state = MG_BITMAP_DIFFERS;
+			wanted &= ~intercepted(bitmap, dir, word);
+			check->missing[dir][word] = wanted;
+			check->nr_missing += hweight_long(wanted);
 		}
 	}
+	check->state = check->nr_missing ? MG_BITMAP_DIFFERS : MG_BITMAP_MATCHES;
 }
 
 void mg_bitmap_check_now(struct kvm_vcpu *vcpu, struct mg_bitmap_check *check)
 {
 	struct hw_bitmap bitmap;
 
-	memset(check, 0, sizeof(*check));
 	preempt_disable();
 	if (!is_loaded(vcpu)) {
 		check->state = MG_BITMAP_NOT_RUNNING;

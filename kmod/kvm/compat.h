@@ -8,6 +8,8 @@
 #include <linux/ftrace.h>
 #include <linux/kvm_host.h>
 #include <linux/module.h>
+#include <linux/pid.h>
+#include <linux/sched/task.h>
 #include <linux/sysfs.h>
 #include <linux/version.h>
 
@@ -112,6 +114,23 @@ static inline int mg_unregister_direct(struct ftrace_ops *ops, unsigned long add
 	return unregister_ftrace_direct(ops, addr, false);
 }
 #endif
+
+/* The thread that runs a vCPU, or did last; NULL if none has yet. The caller puts it. */
+static inline struct task_struct *mg_vcpu_task(struct kvm_vcpu *vcpu)
+{
+	struct task_struct *task;
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+	rcu_read_lock();
+	task = get_pid_task(rcu_dereference(vcpu->pid), PIDTYPE_PID);
+	rcu_read_unlock();
+#else
+	read_lock(&vcpu->pid_lock);
+	task = get_pid_task(vcpu->pid, PIDTYPE_PID);
+	read_unlock(&vcpu->pid_lock);
+#endif
+	return task;
+}
 
 /* Where the hooked function is to go on, for a callback with FTRACE_OPS_FL_IPMODIFY. */
 static inline void mg_ftrace_set_ip(struct ftrace_regs *fregs, unsigned long ip)

@@ -22,6 +22,7 @@ DEFINE_STATIC_CALL_NULL(mg_kvm_get_running_vcpu, mg_kvm_get_running_vcpu_fn);
 DEFINE_STATIC_CALL_NULL(mg_lookup_name, kallsyms_lookup_name);
 DEFINE_STATIC_CALL_NULL(mg_module_address, __module_address);
 DEFINE_STATIC_CALL_NULL(mg_fentry_location, ftrace_location);
+DEFINE_STATIC_CALL_NULL(mg_task_work_cancel_match, task_work_cancel_match);
 DEFINE_STATIC_CALL_NULL(mg_find_rec_direct, ftrace_find_rec_direct);
 
 #define UPDATE(call, addr) static_call_update(call, (typeof(STATIC_CALL_TRAMP(call)) *)(addr))
@@ -29,6 +30,7 @@ DEFINE_STATIC_CALL_NULL(mg_find_rec_direct, ftrace_find_rec_direct);
 struct list_head *mg_kvm_vm_list;
 struct mutex *mg_kvm_lock;
 struct kvm_x86_ops *mg_kvm_x86_ops;
+bool *mg_kvm_enable_apicv;
 unsigned long mg_kvm_text_start;
 unsigned long mg_kvm_text_size;
 
@@ -117,10 +119,12 @@ static int resolve_kernel(void)
 	unsigned long module_addr = require("__module_address");
 	unsigned long location = require("ftrace_location");
 	unsigned long lookup = require("kallsyms_lookup_name");
+	unsigned long cancel = require("task_work_cancel_match");
 	unsigned long direct;
 
-	if (!module_addr || !location || !lookup)
+	if (!module_addr || !location || !lookup || !cancel)
 		return -ENOENT;
+	UPDATE(mg_task_work_cancel_match, cancel);
 	UPDATE(mg_module_address, module_addr);
 	UPDATE(mg_fentry_location, location);
 	/* The kprobe's address may be that of the second instruction; this is the first. */
@@ -172,8 +176,9 @@ static int resolve_kvm(void)
 	mg_kvm_vm_list = (void *)require_kvm("vm_list");
 	mg_kvm_lock = (void *)require_kvm("kvm_lock");
 	mg_kvm_x86_ops = (void *)require_kvm("kvm_x86_ops");
+	mg_kvm_enable_apicv = (void *)require_kvm("enable_apicv");
 	if (!get_msr || !allowed || !linear_rip || !running || !kick || !request ||
-	    !mg_kvm_vm_list || !mg_kvm_lock || !mg_kvm_x86_ops)
+	    !mg_kvm_vm_list || !mg_kvm_lock || !mg_kvm_x86_ops || !mg_kvm_enable_apicv)
 		return -ENOENT;
 
 	UPDATE(mg_kvm_get_msr, get_msr);

@@ -14,6 +14,7 @@
 #include <linux/kvm_host.h>
 #include <linux/module.h>
 #include <linux/static_call.h>
+#include <linux/task_work.h>
 
 #include "compat.h"
 
@@ -31,10 +32,15 @@ DECLARE_STATIC_CALL(mg_kvm_get_running_vcpu, mg_kvm_get_running_vcpu_fn);
 DECLARE_STATIC_CALL(mg_kvm_vcpu_kick, mg_kvm_vcpu_kick_fn);
 DECLARE_STATIC_CALL(mg_kvm_make_all_cpus_request, mg_kvm_make_all_cpus_request_fn);
 
+/* Of the kernel itself; declared in its headers, exported to no module. */
+DECLARE_STATIC_CALL(mg_task_work_cancel_match, task_work_cancel_match);
+
 /* KVM's list of VMs and its lock, and the operations of the vendor module loaded now. */
 extern struct list_head *mg_kvm_vm_list;
 extern struct mutex *mg_kvm_lock;
 extern struct kvm_x86_ops *mg_kvm_x86_ops;
+/* Intel's APICv or AMD's AVIC is in use. */
+extern bool *mg_kvm_enable_apicv;
 
 /**
  * mg_symbols_resolve - find everything, or say what is missing

@@ -138,6 +138,27 @@ static void record_all(void)
 	} while (made);
 }
 
+struct kvm *mg_vm_get(u64 id)
+{
+	struct kvm *kvm, *found = NULL;
+	int token = mg_enter();
+	struct mg_vm *vm;
+
+	record_all();
+	mutex_lock(mg_kvm_lock);
+	list_for_each_entry(kvm, mg_kvm_vm_list, vm_list) {
+		vm = lookup(kvm);
+		if (vm && vm->id == id) {
+			if (kvm_get_kvm_safe(kvm))
+				found = kvm;
+			break;
+		}
+	}
+	mutex_unlock(mg_kvm_lock);
+	mg_leave(token);
+	return found;
+}
+
 void mg_vm_list(struct seq_buf *out)
 {
 	int token = mg_enter();
@@ -181,6 +202,11 @@ void mg_vm_recalc_all(void)
 		static_call(mg_kvm_make_all_cpus_request)(kvm, MG_KVM_REQ_RECALC |
 							       KVM_REQUEST_WAIT);
 	mutex_unlock(mg_kvm_lock);
+}
+
+bool mg_kvm_virtualizes_apic(void)
+{
+	return READ_ONCE(*mg_kvm_enable_apicv);
 }
 
 /* Whether a vCPU is between the computing of its first bitmap and mg_vcpu_created(). */

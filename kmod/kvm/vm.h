@@ -36,6 +36,15 @@ struct mg_vm {
  */
 struct mg_vm *mg_vm_of(struct kvm *kvm);
 
+/**
+ * mg_vm_get - a VM by its id, pinned
+ * @id: the id
+ *
+ * Context: may sleep; takes kvm_lock.
+ * Return: the VM, to be given to kvm_put_kvm(); NULL if there is none.
+ */
+struct kvm *mg_vm_get(u64 id);
+
 struct seq_buf;
 
 /**
@@ -58,6 +67,9 @@ void mg_vm_list(struct seq_buf *out);
  * Context: may sleep; takes kvm_lock.
  */
 void mg_vm_recalc_all(void);
+
+/** mg_kvm_virtualizes_apic - whether KVM lets the hardware serve guests' APIC registers */
+bool mg_kvm_virtualizes_apic(void);
 
 /**
  * mg_vm_wait_for_creations - wait until no vCPU is being created

@@ -83,6 +83,7 @@ struct mg_policy *mg_policy_add(const struct mg_policy *base, const char *line,
 	ret = mg_parse_one_rule(line, len, &rule, err);
 	if (ret)
 		return ERR_PTR(ret);
+	rule.source_line = 0;
 	if (rule.is_default)
 		return replace_default(base, &rule, err);
 	if (base->nr_rules == MG_POLICY_MAX_RULES) {

@@ -418,6 +418,7 @@ static int parse_line(struct scan *scan, struct mg_rule *rule)
 
 	memset(rule, 0, sizeof(*rule));
 	rule->line = scan->line;
+	rule->source_line = scan->line;
 	if (word_is(&word, "default")) {
 		rule->is_default = true;
 		rule->last = U32_MAX;

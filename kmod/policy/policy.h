@@ -62,6 +62,7 @@ struct mg_permission {
  * @first: first MSR index
  * @last:  last MSR index, equal to @first for a single MSR
  * @line:  its line in the policy's canonical text (1 is the first), for messages
+ * @source_line: its line in the text it was loaded with, 0 if it was added since
  * @perm:  what it says, by direction
  * @is_default: the default line; @first and @last then span every index
  * @audit: report what would have been blocked, block nothing
@@ -71,6 +72,7 @@ struct mg_rule {
 	u32 first;
 	u32 last;
 	u32 line;
+	u32 source_line;
 	struct mg_permission perm[MG_NR_DIRS];
 	bool is_default;
 	bool audit;
@@ -133,6 +135,16 @@ static inline int mg_map_bit(u32 index)
 	default:
 		return -1;
 	}
+}
+
+/** mg_map_index - the MSR at a position below MG_NR_WINDOWS * MG_WINDOW_MSRS; of mg_map_bit() */
+static inline u32 mg_map_index(unsigned int bit)
+{
+	static const u32 base[MG_NR_WINDOWS] = {
+		MG_WINDOW_LOW, MG_WINDOW_HIGH, MG_WINDOW_AMD, MG_WINDOW_HYPERV, MG_WINDOW_KVM,
+	};
+
+	return base[bit >> MG_WINDOW_SHIFT] + (bit & (MG_WINDOW_MSRS - 1));
 }
 
 /* A line longer than this is not a rule somebody wrote. */

@@ -7,6 +7,9 @@
 
 #include "report.h"
 
+struct genl_family;
+struct sk_buff;
+
 /* What netlink did with an event. */
 enum mg_delivery {
 	MG_NOT_SENT,	/* nobody listens */
@@ -39,7 +42,14 @@ bool mg_netlink_listened(void);
  */
 enum mg_delivery mg_netlink_send(const struct mg_event *event, u64 seq);
 
-int mg_netlink_init(void (*get_status)(struct mg_status *status));
+/* Whom requests are passed to. */
+extern const struct mg_report_source *mg_netlink_source;
+
+/* The family, and a u64 with the padding that netlink wants. */
+extern struct genl_family mg_netlink_family;
+int mg_netlink_put_u64(struct sk_buff *skb, int attr, u64 value);
+
+int mg_netlink_init(const struct mg_report_source *source);
 void mg_netlink_exit(void);
 
 #endif /* MG_REPORT_INTERNAL_H */

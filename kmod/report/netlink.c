@@ -55,7 +55,7 @@ static size_t status_size(void)
 	       3 * nla_total_size_64bit(sizeof(u64));		/* seq, events-sent, events-lost */
 }
 
-static void (*get_status)(struct mg_status *status);
+const struct mg_report_source *mg_netlink_source;
 
 /*
  * Not the family the generator would write: ours stays out of other network
@@ -69,7 +69,7 @@ static const struct genl_multicast_group mcgrps[] = {
 	},
 };
 
-static struct genl_family family __ro_after_init = {
+struct genl_family mg_netlink_family __ro_after_init = {
 	.name		= MSRGUARD_FAMILY_NAME,
 	.version	= MSRGUARD_FAMILY_VERSION,
 	.netnsok	= false,
@@ -81,9 +81,10 @@ static struct genl_family family __ro_after_init = {
 	.n_mcgrps	= ARRAY_SIZE(mcgrps),
 };
 
-static int put_u64(struct sk_buff *skb, int attr, u64 value)
+int mg_netlink_put_u64(struct sk_buff *skb, int attr, u64 value)
 {
 	static_assert((int)MSRGUARD_A_ACCESS_PAD == MSRGUARD_A_STATUS_PAD);
+	static_assert((int)MSRGUARD_A_ACCESS_PAD == MSRGUARD_A_VERIFY_PAD);
 
 	return nla_put_u64_64bit(skb, attr, value, MSRGUARD_A_ACCESS_PAD);
 }
@@ -94,9 +95,9 @@ static int put_access(struct sk_buff *skb, const struct mg_event *event, u64 seq
 	const struct mg_verdict *verdict = event->verdict;
 	const struct mg_rule *rule = event->rule;
 
-	if (put_u64(skb, MSRGUARD_A_ACCESS_SEQ, seq) ||
-	    put_u64(skb, MSRGUARD_A_ACCESS_TIME, ktime_get_boottime_ns()) ||
-	    put_u64(skb, MSRGUARD_A_ACCESS_VM_ID, event->vm_id) ||
+	if (mg_netlink_put_u64(skb, MSRGUARD_A_ACCESS_SEQ, seq) ||
+	    mg_netlink_put_u64(skb, MSRGUARD_A_ACCESS_TIME, ktime_get_boottime_ns()) ||
+	    mg_netlink_put_u64(skb, MSRGUARD_A_ACCESS_VM_ID, event->vm_id) ||
 	    nla_put_u32(skb, MSRGUARD_A_ACCESS_VM_PID, event->vm_pid) ||
 	    nla_put_u32(skb, MSRGUARD_A_ACCESS_VCPU, event->vcpu) ||
 	    nla_put_u32(skb, MSRGUARD_A_ACCESS_MSR, access->index) ||
@@ -105,15 +106,15 @@ static int put_access(struct sk_buff *skb, const struct mg_event *event, u64 seq
 		return -EMSGSIZE;
 
 	if (mg_event_value_known(event) &&
-	    put_u64(skb, MSRGUARD_A_ACCESS_VALUE, access->value))
+	    mg_netlink_put_u64(skb, MSRGUARD_A_ACCESS_VALUE, access->value))
 		return -EMSGSIZE;
 
 	if (mg_event_old_known(event) &&
-	    put_u64(skb, MSRGUARD_A_ACCESS_OLD, access->old))
+	    mg_netlink_put_u64(skb, MSRGUARD_A_ACCESS_OLD, access->old))
 		return -EMSGSIZE;
 
 	if (event->regs_known &&
-	    (put_u64(skb, MSRGUARD_A_ACCESS_PC, event->pc) ||
+	    (mg_netlink_put_u64(skb, MSRGUARD_A_ACCESS_PC, event->pc) ||
 	     nla_put_u8(skb, MSRGUARD_A_ACCESS_CPL, event->cpl)))
 		return -EMSGSIZE;
 
@@ -132,12 +133,12 @@ static int put_access(struct sk_buff *skb, const struct mg_event *event, u64 seq
 	     nla_put_u32(skb, MSRGUARD_A_ACCESS_RULE_LAST, rule->last)))
 		return -EMSGSIZE;
 
-	return put_u64(skb, MSRGUARD_A_ACCESS_GENERATION, event->generation);
+	return mg_netlink_put_u64(skb, MSRGUARD_A_ACCESS_GENERATION, event->generation);
 }
 
 bool mg_netlink_listened(void)
 {
-	return genl_has_listeners(&family, &init_net, MSRGUARD_NLGRP_EVENTS);
+	return genl_has_listeners(&mg_netlink_family, &init_net, MSRGUARD_NLGRP_EVENTS);
 }
 
 /*
@@ -152,7 +153,7 @@ static enum mg_delivery multicast(struct sk_buff *skb)
 	int err;
 
 	skb_get(skb);
-	err = genlmsg_multicast(&family, skb, 0, MSRGUARD_NLGRP_EVENTS, GFP_KERNEL);
+	err = genlmsg_multicast(&mg_netlink_family, skb, 0, MSRGUARD_NLGRP_EVENTS, GFP_KERNEL);
 	wanted = skb->cloned;
 	consume_skb(skb);
 
@@ -174,7 +175,7 @@ enum mg_delivery mg_netlink_send(const struct mg_event *event, u64 seq)
 	if (!skb)
 		return MG_LOST;
 
-	header = genlmsg_put(skb, 0, 0, &family, 0, MSRGUARD_CMD_ACCESS_NTF);
+	header = genlmsg_put(skb, 0, 0, &mg_netlink_family, 0, MSRGUARD_CMD_ACCESS_NTF);
 	if (!header || put_access(skb, event, seq)) {
 		WARN_ON_ONCE(1);
 		nlmsg_free(skb);
@@ -194,18 +195,18 @@ int msrguard_nl_status_get_doit(struct sk_buff *request, struct genl_info *info)
 	if (!skb)
 		return -ENOMEM;
 
-	header = genlmsg_put_reply(skb, info, &family, 0, MSRGUARD_CMD_STATUS_GET);
+	header = genlmsg_put_reply(skb, info, &mg_netlink_family, 0, MSRGUARD_CMD_STATUS_GET);
 	if (!header)
 		goto err_free;
 
-	get_status(&status);
+	mg_netlink_source->status(&status);
 	if (nla_put_u8(skb, MSRGUARD_A_STATUS_MODE, status.mode) ||
-	    put_u64(skb, MSRGUARD_A_STATUS_GENERATION, status.generation) ||
+	    mg_netlink_put_u64(skb, MSRGUARD_A_STATUS_GENERATION, status.generation) ||
 	    nla_put(skb, MSRGUARD_A_STATUS_HASH, sizeof(status.hash), status.hash) ||
 	    nla_put_u32(skb, MSRGUARD_A_STATUS_RULES, status.rules) ||
-	    put_u64(skb, MSRGUARD_A_STATUS_SEQ, mg_report_seq()) ||
-	    put_u64(skb, MSRGUARD_A_STATUS_EVENTS_SENT, mg_report_sent()) ||
-	    put_u64(skb, MSRGUARD_A_STATUS_EVENTS_LOST, mg_report_lost()))
+	    mg_netlink_put_u64(skb, MSRGUARD_A_STATUS_SEQ, mg_report_seq()) ||
+	    mg_netlink_put_u64(skb, MSRGUARD_A_STATUS_EVENTS_SENT, mg_report_sent()) ||
+	    mg_netlink_put_u64(skb, MSRGUARD_A_STATUS_EVENTS_LOST, mg_report_lost()))
 		goto err_free;
 
 	genlmsg_end(skb, header);
@@ -216,37 +217,20 @@ err_free:
 	return -EMSGSIZE;
 }
 
-/* Stubs, until there is kvm/verify.c. */
-int msrguard_nl_verify_start(struct netlink_callback *cb)
-{
-	NL_SET_ERR_MSG(cb->extack, "not built in");
-	return -EOPNOTSUPP;
-}
-
-int msrguard_nl_verify_dumpit(struct sk_buff *skb, struct netlink_callback *cb)
-{
-	return 0;
-}
-
-int msrguard_nl_verify_done(struct netlink_callback *cb)
-{
-	return 0;
-}
-
-int mg_netlink_init(void (*status)(struct mg_status *status))
+int mg_netlink_init(const struct mg_report_source *source)
 {
 	int err;
 
-	get_status = status;
-	err = genl_register_family(&family);
+	mg_netlink_source = source;
+	err = genl_register_family(&mg_netlink_family);
 	if (err)
 		pr_err("cannot register the netlink family %s: error %d%s\n",
-		       family.name, err,
+		       mg_netlink_family.name, err,
 		       err == -EEXIST ? ", another module has the name" : "");
 	return err;
 }
 
 void mg_netlink_exit(void)
 {
-	genl_unregister_family(&family);
+	genl_unregister_family(&mg_netlink_family);
 }

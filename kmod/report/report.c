@@ -135,9 +135,9 @@ u64 mg_report_lost(void)
 	return sum_u64(&events_lost);
 }
 
-int mg_report_init(void (*get_status)(struct mg_status *status))
+int mg_report_init(const struct mg_report_source *source)
 {
-	return mg_netlink_init(get_status);
+	return mg_netlink_init(source);
 }
 
 void mg_report_exit(void)

@@ -125,13 +125,71 @@ struct mg_status {
 	u32 rules;
 };
 
+/* What could be said of a vCPU's hardware bitmap; the values are the uAPI's. */
+enum mg_bitmap_state {
+	MG_BITMAP_MATCHES,
+	MG_BITMAP_DIFFERS,
+	MG_BITMAP_NOT_RUNNING,
+	MG_BITMAP_UNREADABLE,
+	MG_BITMAP_ENCRYPTED,
+};
+
+/* The MSRs that hardware bitmaps cover: the first three windows of the intercept map. */
+#define MG_HW_BITS	(MG_NR_HW_WINDOWS * MG_WINDOW_MSRS)
+#define MG_HW_WORDS	(MG_HW_BITS / BITS_PER_LONG)
+
+/**
+ * struct mg_bitmap_check - a vCPU's hardware bitmap held against the policy
+ * @vcpu:       the vCPU's id
+ * @state:      the result; what follows is for MATCHES and DIFFERS only
+ * @nested:     the bitmap is the one a guest of the guest runs with
+ * @guarded:    accesses that the policy guards and the hardware's bitmap covers
+ * @nr_missing: those of them that are not intercepted
+ * @missing:    by direction, which ones, numbered as mg_map_bit() does
+ */
+struct mg_bitmap_check {
+	u32 vcpu;
+	enum mg_bitmap_state state;
+	bool nested;
+	u32 guarded;
+	u32 nr_missing;
+	unsigned long missing[MG_NR_DIRS][MG_HW_WORDS];
+};
+
+/**
+ * struct mg_verification - what came of checking a VM
+ * @vm_id:      the VM
+ * @vm_pid:     id of the task that created it
+ * @generation: of the policy the bitmaps were held against
+ * @nr:         number of vCPUs
+ * @checks:     one each
+ */
+struct mg_verification {
+	u64 vm_id;
+	u32 vm_pid;
+	u64 generation;
+	u32 nr;
+	struct mg_bitmap_check checks[] __counted_by(nr);
+};
+
+/**
+ * struct mg_report_source - whom the requests of netlink are passed to
+ * @status: what is in force; may sleep, may run several times at once
+ * @verify: check a VM's bitmaps; may sleep, for seconds. The result is freed by kvfree(), an
+ *          error is -ENOENT for a VM that is not there, -ENOMEM, or -EINTR
+ */
+struct mg_report_source {
+	void (*status)(struct mg_status *status);
+	struct mg_verification *(*verify)(u64 vm_id);
+};
+
 /**
  * mg_report_init - register the generic-netlink family
- * @get_status: called by the status request; may sleep, may run several times at once
+ * @source: answers its requests
  *
  * Return: 0 or a negative errno; a message with the reason has then been printed.
  */
-int mg_report_init(void (*get_status)(struct mg_status *status));
+int mg_report_init(const struct mg_report_source *source);
 
 /** mg_report_exit - unregister it; no mg_report() may be under way any more */
 void mg_report_exit(void);

@@ -61,6 +61,28 @@ enum msrguard_origin {
 	MSRGUARD_ORIGIN_NESTED_LIST,
 };
 
+/**
+ * enum msrguard_verify_state - What came of comparing the MSR bitmap that the
+ *   hardware uses for a vCPU with the policy.
+ * @MSRGUARD_VERIFY_STATE_MATCHES: Every access that the policy wants to see is
+ *   intercepted.
+ * @MSRGUARD_VERIFY_STATE_DIFFERS: Some are not; a message for each follows.
+ * @MSRGUARD_VERIFY_STATE_NOT_RUNNING: The vCPU did not run, or did not come to
+ *   answer in time: there was no bitmap in use to read. It is computed before
+ *   the vCPU runs again.
+ * @MSRGUARD_VERIFY_STATE_UNREADABLE: The vCPU runs, but the bitmap in use
+ *   could not be read.
+ * @MSRGUARD_VERIFY_STATE_ENCRYPTED: The guest's registers are encrypted, so
+ *   that some MSRs must not be intercepted; the bitmap was not compared.
+ */
+enum msrguard_verify_state {
+	MSRGUARD_VERIFY_STATE_MATCHES,
+	MSRGUARD_VERIFY_STATE_DIFFERS,
+	MSRGUARD_VERIFY_STATE_NOT_RUNNING,
+	MSRGUARD_VERIFY_STATE_UNREADABLE,
+	MSRGUARD_VERIFY_STATE_ENCRYPTED,
+};
+
 enum {
 	MSRGUARD_A_ACCESS_PAD = 1,
 	MSRGUARD_A_ACCESS_SEQ,
@@ -101,8 +123,26 @@ enum {
 };
 
 enum {
+	MSRGUARD_A_VERIFY_PAD = 1,
+	MSRGUARD_A_VERIFY_VM_ID,
+	MSRGUARD_A_VERIFY_VM_PID,
+	MSRGUARD_A_VERIFY_VCPU,
+	MSRGUARD_A_VERIFY_STATE,
+	MSRGUARD_A_VERIFY_NESTED,
+	MSRGUARD_A_VERIFY_GUARDED,
+	MSRGUARD_A_VERIFY_MISSING,
+	MSRGUARD_A_VERIFY_GENERATION,
+	MSRGUARD_A_VERIFY_MSR,
+	MSRGUARD_A_VERIFY_DIRECTION,
+
+	__MSRGUARD_A_VERIFY_MAX,
+	MSRGUARD_A_VERIFY_MAX = (__MSRGUARD_A_VERIFY_MAX - 1)
+};
+
+enum {
 	MSRGUARD_CMD_STATUS_GET = 1,
 	MSRGUARD_CMD_ACCESS_NTF,
+	MSRGUARD_CMD_VERIFY,
 
 	__MSRGUARD_CMD_MAX,
 	MSRGUARD_CMD_MAX = (__MSRGUARD_CMD_MAX - 1)
