@@ -47,6 +47,13 @@ void mg_vm_recalc_all(void)
 	told.mode = status.mode;
 }
 
+static bool apic_is_virtual;
+
+bool mg_kvm_virtualizes_apic(void)
+{
+	return apic_is_virtual;
+}
+
 static bool live(u32 index, enum mg_dir dir)
 {
 	int bit = mg_map_bit(index);
@@ -191,6 +198,48 @@ static void disarmed_guards_nothing(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, live_is_empty());
 }
 
+/* As many rules as there are x2APIC registers: more than one page of sysfs can say. */
+static void warnings_fit_into_a_page(struct kunit *test)
+{
+	size_t room = 256 * 32, len;
+	char *text = kunit_kzalloc(test, room, GFP_KERNEL);
+	char *page = (char *)__get_free_page(GFP_KERNEL | __GFP_ZERO);
+	unsigned int i, lines = 0;
+	int found;
+
+	KUNIT_ASSERT_NOT_NULL(test, text);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	len = scnprintf(text, room, "default allow allow\n");
+	for (i = 0; i < 256; i++)
+		len += scnprintf(text + len, room - len, "0x%x deny deny\n", 0x800 + i);
+	KUNIT_EXPECT_EQ(test, commit(text), 0);
+	KUNIT_EXPECT_EQ(test, mg_guard_warnings(page), 0);
+	apic_is_virtual = true;
+	len = mg_guard_warnings(page);
+	KUNIT_EXPECT_GT(test, len, PAGE_SIZE / 2);
+	KUNIT_EXPECT_LT(test, len, PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, len, strlen(page));
+	KUNIT_EXPECT_EQ(test, strncmp(page, "2: ", 3), 0);
+	for (i = 0; i < len; i++)
+		lines += page[i] == '\n';
+	/* The last line counts those there was no room for. */
+	KUNIT_EXPECT_EQ(test, page[len - 1], '\n');
+	page[len - 1] = '\0';
+	KUNIT_ASSERT_NOT_NULL(test, strrchr(page, '\n'));
+	found = sscanf(strrchr(page, '\n') + 1, "0: %u more", &i);
+	KUNIT_EXPECT_EQ(test, found, 1);
+	KUNIT_EXPECT_EQ(test, i + lines - 1, 256);
+
+	/* One rule that speaks for two stretches is told of once. */
+	KUNIT_EXPECT_EQ(test, commit("0x800-0x8ff deny deny\ndefault allow allow\n"
+				     "0x810 allow allow\n"), 0);
+	len = mg_guard_warnings(page);
+	KUNIT_EXPECT_EQ(test, len, strlen(page));
+	KUNIT_EXPECT_EQ(test, strncmp(page, "1: ", 3), 0);
+	KUNIT_EXPECT_PTR_EQ(test, strchr(page, '\n'), page + len - 1);
+	free_page((unsigned long)page);
+}
+
 /* KASAN tells if the rule, or the mode, was freed under the one who is inside. */
 static void a_ruling_outlives_its_policy(struct kunit *test)
 {
@@ -313,6 +362,7 @@ static void no_moment_without_a_policy(struct kunit *test)
 static int guard_test_init(struct kunit *test)
 {
 	memset(&told, 0, sizeof(told));
+	apic_is_virtual = false;
 	return mg_guard_init(MG_MODE_ENFORCE);
 }
 
@@ -329,6 +379,7 @@ static struct kunit_case guard_cases[] = {
 	KUNIT_CASE(a_refused_text_changes_nothing),
 	KUNIT_CASE(off_guards_nothing_and_forgets_nothing),
 	KUNIT_CASE(disarmed_guards_nothing),
+	KUNIT_CASE(warnings_fit_into_a_page),
 	KUNIT_CASE(a_ruling_outlives_its_policy),
 	KUNIT_CASE(modes_share_a_policy),
 	KUNIT_CASE(no_moment_without_a_policy),

@@ -7,10 +7,13 @@
  * vCPU uses does. Neither is in a public structure of KVM's; VMREAD asks the hardware itself, and
  * the VMCB is taken only if what stands around it is what must stand there.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/bitmap.h>
 #include <linux/kvm_host.h>
 #include <linux/mem_encrypt.h>
 #include <linux/mm.h>
+#include <linux/printk.h>
 #include <asm/asm.h>
 #include <asm/svm.h>
 #include <asm/vmx.h>
@@ -180,7 +183,11 @@ void mg_bitmap_tighten(struct kvm_vcpu *vcpu)
 	if (irqs_disabled() || vcpu->arch.guest_state_protected)
 		return;
 	preempt_disable();
-	if (is_loaded(vcpu) && find(vcpu, &bitmap) && bitmap.base) {
+	if (!is_loaded(vcpu)) {
+		/* It is being created, or set up by the VMM. */
+	} else if (!find(vcpu, &bitmap)) {
+		pr_warn_once("cannot find the MSR bitmap of a running vCPU: KVM's own calculation holds, but not while a guest of the guest runs on, nor for x2APIC; see msrguard verify\n");
+	} else if (bitmap.base) {
 		for (dir = 0; dir < MG_NR_DIRS; dir++) {
 			for (word = 0; word < words_of(&bitmap); word++) {
 				missing = READ_ONCE(mg_live.bits[dir][word]);

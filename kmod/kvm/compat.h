@@ -10,6 +10,7 @@
 #include <linux/module.h>
 #include <linux/pid.h>
 #include <linux/sched/task.h>
+#include <linux/string.h>
 #include <linux/sysfs.h>
 #include <linux/version.h>
 
@@ -178,6 +179,36 @@ static inline unsigned long mg_module_text_size(const struct module *mod)
 	return mod->mem[MOD_TEXT].size;
 #endif
 }
+
+/*
+ * module_kallsyms_on_each_symbol() told of all modules' symbols until 6.3. @visit is called for
+ * those of kvm.ko; it is given to the function as @data.
+ */
+typedef void mg_symbol_visitor(const char *name);
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+static inline int mg_visit_symbol(void *data, const char *name, struct module *mod,
+				  unsigned long addr)
+{
+	mg_symbol_visitor *visit = data;
+
+	if (!strcmp(mod->name, "kvm"))
+		visit(name);
+	return 0;
+}
+
+#define MG_ON_EACH_KVM_SYMBOL(call, visit)	static_call(call)(mg_visit_symbol, visit)
+#else
+static inline int mg_visit_symbol(void *data, const char *name, unsigned long addr)
+{
+	mg_symbol_visitor *visit = data;
+
+	visit(name);
+	return 0;
+}
+
+#define MG_ON_EACH_KVM_SYMBOL(call, visit)	static_call(call)("kvm", mg_visit_symbol, visit)
+#endif
 
 /* Binary sysfs attributes became const in the callbacks' prototypes in 6.16. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)

@@ -29,6 +29,7 @@ unsigned long mg_hook_body[MG_NR_TRAMPOLINES] __ro_after_init;
  * @observe:    ftrace callback of a function that is only watched
  * @ops:        ftrace's handle
  * @fentry:     the function's __fentry__ site while attached, else 0
+ * @nr_symbols: how often kvm.ko has @function
  * @is_direct:  attached by a direct call
  */
 struct hook {
@@ -39,6 +40,7 @@ struct hook {
 	ftrace_func_t observe;
 	struct ftrace_ops ops;
 	unsigned long fentry;
+	unsigned int nr_symbols;
 	bool is_direct;
 };
 
@@ -224,6 +226,11 @@ static int attach(struct hook *hook, bool want_direct)
 		       hook->function);
 		return -ENOENT;
 	}
+	if (hook->nr_symbols != 1) {
+		pr_err("cannot hook %s: this kernel's kvm.ko has %u functions of that name; msrguard will not guess\n",
+		       hook->function, hook->nr_symbols);
+		return -EINVAL;
+	}
 	if (!fentry || fentry - entry > ENDBR_INSN_SIZE) {
 		pr_err("cannot hook %s: ftrace does not know its entry; msrguard does not run without it\n",
 		       hook->function);
@@ -314,6 +321,16 @@ bool mg_hooks_have(const char *function)
 			return true;
 	}
 	return false;
+}
+
+void mg_hooks_saw_symbol(const char *name)
+{
+	int i;
+
+	for (i = 0; i < MG_NR_HOOKS; i++) {
+		if (hooks[i].function && !strcmp(hooks[i].function, name))
+			hooks[i].nr_symbols++;
+	}
 }
 
 int mg_hooks_nr(void)

@@ -138,6 +138,14 @@ void mg_hooks_detach_observers(void);
 /** mg_hooks_have - whether a function of kvm.ko is one that we hook */
 bool mg_hooks_have(const char *function);
 
+/**
+ * mg_hooks_saw_symbol - kvm.ko has a symbol of this name
+ *
+ * Called once for each of its symbols before mg_hooks_attach(): a function that is there twice
+ * could be hooked once only.
+ */
+void mg_hooks_saw_symbol(const char *name);
+
 /** mg_hooks_nr - number of hooks that this kernel needs */
 int mg_hooks_nr(void);
 

@@ -23,6 +23,7 @@ DEFINE_STATIC_CALL_NULL(mg_lookup_name, kallsyms_lookup_name);
 DEFINE_STATIC_CALL_NULL(mg_module_address, __module_address);
 DEFINE_STATIC_CALL_NULL(mg_fentry_location, ftrace_location);
 DEFINE_STATIC_CALL_NULL(mg_task_work_cancel_match, task_work_cancel_match);
+DEFINE_STATIC_CALL_NULL(mg_on_each_symbol, module_kallsyms_on_each_symbol);
 DEFINE_STATIC_CALL_NULL(mg_find_rec_direct, ftrace_find_rec_direct);
 
 #define UPDATE(call, addr) static_call_update(call, (typeof(STATIC_CALL_TRAMP(call)) *)(addr))
@@ -120,11 +121,13 @@ static int resolve_kernel(void)
 	unsigned long location = require("ftrace_location");
 	unsigned long lookup = require("kallsyms_lookup_name");
 	unsigned long cancel = require("task_work_cancel_match");
+	unsigned long each = require("module_kallsyms_on_each_symbol");
 	unsigned long direct;
 
-	if (!module_addr || !location || !lookup || !cancel)
+	if (!module_addr || !location || !lookup || !cancel || !each)
 		return -ENOENT;
 	UPDATE(mg_task_work_cancel_match, cancel);
+	UPDATE(mg_on_each_symbol, each);
 	UPDATE(mg_module_address, module_addr);
 	UPDATE(mg_fentry_location, location);
 	/* The kprobe's address may be that of the second instruction; this is the first. */
@@ -179,6 +182,9 @@ static int resolve_kvm(void)
 	mg_kvm_enable_apicv = (void *)require_kvm("enable_apicv");
 	if (!get_msr || !allowed || !linear_rip || !running || !kick || !request ||
 	    !mg_kvm_vm_list || !mg_kvm_lock || !mg_kvm_x86_ops || !mg_kvm_enable_apicv)
+		return -ENOENT;
+
+	if (MG_ON_EACH_KVM_SYMBOL(mg_on_each_symbol, mg_hooks_saw_symbol))
 		return -ENOENT;
 
 	UPDATE(mg_kvm_get_msr, get_msr);
