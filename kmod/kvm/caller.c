@@ -27,15 +27,21 @@ static bool is_kvm_text(unsigned long addr)
 	return addr - mg_kvm_text_start < mg_kvm_text_size;
 }
 
+/*
+ * The frame behind the hooked function, but for those of code that stands in no module: a BPF
+ * program's trampoline, which calls the function for a program that runs at its exit.
+ */
 static unsigned long unwind_to_caller(unsigned long body)
 {
 	unsigned long frames[MAX_FRAMES];
 	unsigned int nr, i;
 
 	nr = stack_trace_save(frames, ARRAY_SIZE(frames), 0);
-	for (i = 0; i + 1 < nr; i++) {
-		if (frames[i] == body)
-			return frames[i + 1];
+	for (i = 0; i < nr && frames[i] != body; i++)
+		;
+	for (i++; i < nr; i++) {
+		if (mg_symbol_is_in_module(frames[i]))
+			return frames[i];
 	}
 	return 0;
 }

@@ -232,7 +232,8 @@ void mg_symbol_hook_owner(unsigned long fentry, char *buf, size_t size)
 		 */
 		for (op = rcu_dereference_sched(*ops_list); op;
 		     op = rcu_dereference_sched(op->next)) {
-			if (op->flags & FTRACE_OPS_FL_IPMODIFY) {
+			if ((op->flags & FTRACE_OPS_FL_IPMODIFY) &&
+			    !within_module((unsigned long)op->func, THIS_MODULE)) {
 				snprintf(buf, size, "%pS (a live patch or another module)",
 					 op->func);
 				break;
