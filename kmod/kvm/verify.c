@@ -64,8 +64,9 @@ static void send(struct errand *errand)
 	errand->again = false;
 	reinit_completion(&errand->done);
 	init_task_work(&errand->work, look);
-	/* It fails for a thread that is exiting. */
-	if (errand->task && task_work_add(errand->task, &errand->work, TWA_RESUME)) {
+	/* Who asks is not in KVM_RUN, and would wait for itself; an exiting thread takes no work. */
+	if (errand->task && (errand->task == current ||
+			     task_work_add(errand->task, &errand->work, TWA_RESUME))) {
 		put_task_struct(errand->task);
 		errand->task = NULL;
 	}
