@@ -53,7 +53,7 @@ u64 mg_access_unattributed(void)
 	return atomic64_read(&unattributed);
 }
 
-/* The VMM's own filter. Our hook there lets our own calls through. */
+/* The VMM's own filter, asked past our hook. */
 static bool vmm_allows(struct kvm_vcpu *vcpu, const struct mg_access *access)
 {
 	u32 type = access->dir == MG_READ ? KVM_MSR_FILTER_READ : KVM_MSR_FILTER_WRITE;
@@ -395,7 +395,7 @@ int mg_nested_read(const struct mg_call *call)
 	int ret = MG_CALL_ON;
 	int token;
 
-	if (mg_caller_of_hook(call) <= MG_CALLER_KVM)
+	if (mg_caller_of_hook(call) == MG_CALLER_KVM)
 		return MG_CALL_ON;
 	token = mg_enter();
 	switch (judge(vcpu, MG_ORIGIN_NESTED_LIST, &access, data)) {
@@ -429,7 +429,7 @@ int mg_nested_write(const struct mg_call *call)
 	int token;
 	u64 value;
 
-	if (mg_caller_of_hook(call) <= MG_CALLER_KVM)
+	if (mg_caller_of_hook(call) == MG_CALLER_KVM)
 		return MG_CALL_ON;
 	token = mg_enter();
 	switch (judge(vcpu, MG_ORIGIN_NESTED_LIST, &access, &value)) {

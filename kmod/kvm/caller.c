@@ -8,7 +8,6 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/bitops.h>
-#include <linux/module.h>
 #include <linux/printk.h>
 #include <linux/stacktrace.h>
 #include <asm/msr-index.h>
@@ -52,8 +51,6 @@ enum mg_caller mg_caller_of_hook(const struct mg_call *call)
 
 	if (!mg_symbol_is_in_module(address))
 		address = unwind_to_caller(call->body);
-	if (within_module(address, THIS_MODULE))
-		return MG_CALLER_SELF;
 	if (is_kvm_text(address))
 		return MG_CALLER_KVM;
 	if (mg_symbol_is_kvm_vendor(address))
@@ -109,7 +106,7 @@ int mg_bitmap_answer(const struct mg_call *call)
 	enum mg_dir dir = call->arg[2] == KVM_MSR_FILTER_READ ? MG_READ : MG_WRITE;
 	u32 index = call->arg[1];
 
-	if (mg_caller_of_hook(call) <= MG_CALLER_KVM)
+	if (mg_caller_of_hook(call) == MG_CALLER_KVM)
 		return MG_CALL_ON;
 	mg_bitmap_tighten(vcpu);
 	if (!is_guarded(index, dir) || is_encrypted_guests_own(vcpu, index))

@@ -4,9 +4,7 @@
 
 #include "hooks.h"
 
-/* Whose call it is; those up to MG_CALLER_KVM are nobody's access to a guest's MSR. */
 enum mg_caller {
-	MG_CALLER_SELF,		/* this module, which goes past its own hook */
 	MG_CALLER_KVM,		/* kvm.ko, which emulates what was decided at its entry */
 	MG_CALLER_VENDOR,	/* kvm_intel or kvm_amd */
 	MG_CALLER_UNKNOWN,

@@ -51,7 +51,11 @@ static void (*const kvm_layout_witness)(struct kvm *kvm) __used = kvm_get_kvm;
  */
 static int resolve_lookup_name(void)
 {
-	struct kprobe probe = { .symbol_name = "kallsyms_lookup_name" };
+	/* Never armed: removing an armed one can fail, and it would stay on this stack. */
+	struct kprobe probe = {
+		.symbol_name = "kallsyms_lookup_name",
+		.flags = KPROBE_FLAG_DISABLED,
+	};
 	int err;
 
 	err = register_kprobe(&probe);
@@ -167,10 +171,31 @@ static int refuse_unhooked_entries(void)
 	return 0;
 }
 
+/*
+ * A function of kvm.ko that we call ourselves. If it is one that we hook, it is entered behind its
+ * __fentry__ site: the hook could not always tell our call from others'. So tracers do not see it,
+ * and a live patch of it is not run for us.
+ */
+static unsigned long require_past_hook(const char *name)
+{
+	unsigned long addr = require_kvm(name);
+	unsigned long fentry;
+
+	if (!addr || !mg_hooks_have(name))
+		return addr;
+	fentry = mg_symbol_fentry(addr);
+	if (!fentry || fentry - addr > ENDBR_INSN_SIZE) {
+		pr_err("%s of this kernel's kvm.ko cannot be traced at its entry, so it cannot be hooked\n",
+		       name);
+		return 0;
+	}
+	return fentry + MCOUNT_INSN_SIZE;
+}
+
 static int resolve_kvm(void)
 {
-	unsigned long get_msr = require_kvm(MG_FN_GET_MSR);
-	unsigned long allowed = require_kvm("kvm_msr_allowed");
+	unsigned long get_msr = require_past_hook(MG_FN_GET_MSR);
+	unsigned long allowed = require_past_hook("kvm_msr_allowed");
 	unsigned long linear_rip = require_kvm("kvm_get_linear_rip");
 	unsigned long running = require_kvm("kvm_get_running_vcpu");
 	unsigned long kick = require_kvm(MG_FN_KICK);
