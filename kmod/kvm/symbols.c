@@ -16,7 +16,7 @@ DEFINE_STATIC_CALL_NULL(mg_kvm_get_linear_rip, mg_kvm_get_linear_rip_fn);
 DEFINE_STATIC_CALL_NULL(mg_kvm_vcpu_kick, mg_kvm_vcpu_kick_fn);
 DEFINE_STATIC_CALL_NULL(mg_kvm_make_all_cpus_request, mg_kvm_make_all_cpus_request_fn);
 DEFINE_STATIC_CALL_NULL(mg_kvm_msr_allowed, mg_kvm_msr_allowed_fn);
-DEFINE_STATIC_CALL_NULL(mg_kvm_get_running_vcpu, mg_kvm_get_running_vcpu_fn);
+DEFINE_STATIC_CALL_NULL(mg_kvm_get_running_vcpu, kvm_get_running_vcpu);
 
 /* Of the kernel itself; declared in its headers, exported to no module. */
 DEFINE_STATIC_CALL_NULL(mg_lookup_name, kallsyms_lookup_name);

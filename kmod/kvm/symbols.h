@@ -23,12 +23,11 @@ typedef int mg_kvm_get_msr_fn(struct kvm_vcpu *vcpu, u32 index, u64 *data);
 typedef bool mg_kvm_msr_allowed_fn(struct kvm_vcpu *vcpu, u32 index, u32 type);
 typedef unsigned long mg_kvm_get_linear_rip_fn(struct kvm_vcpu *vcpu);
 typedef bool mg_kvm_make_all_cpus_request_fn(struct kvm *kvm, unsigned int req);
-typedef struct kvm_vcpu *mg_kvm_get_running_vcpu_fn(void);
 
 DECLARE_STATIC_CALL(mg_kvm_get_msr, mg_kvm_get_msr_fn);
 DECLARE_STATIC_CALL(mg_kvm_msr_allowed, mg_kvm_msr_allowed_fn);
 DECLARE_STATIC_CALL(mg_kvm_get_linear_rip, mg_kvm_get_linear_rip_fn);
-DECLARE_STATIC_CALL(mg_kvm_get_running_vcpu, mg_kvm_get_running_vcpu_fn);
+DECLARE_STATIC_CALL(mg_kvm_get_running_vcpu, kvm_get_running_vcpu);
 DECLARE_STATIC_CALL(mg_kvm_vcpu_kick, mg_kvm_vcpu_kick_fn);
 DECLARE_STATIC_CALL(mg_kvm_make_all_cpus_request, mg_kvm_make_all_cpus_request_fn);
 

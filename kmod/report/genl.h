@@ -13,6 +13,8 @@
 
 extern const struct nla_policy msrguard_status_get_nl_policy[MSRGUARD_A_STATUS_PAD + 1];
 
+extern const struct nla_policy msrguard_verify_nl_policy[MSRGUARD_A_VERIFY_VM_ID + 1];
+
 /* Ops table for msrguard */
 extern const struct genl_ops msrguard_nl_ops[2];
 
