@@ -46,6 +46,14 @@ struct errand {
 	bool again;
 };
 
+static void set_not_running(struct mg_bitmap_check *check)
+{
+	check->state = MG_BITMAP_NOT_RUNNING;
+	check->nested = false;
+	check->guarded = 0;
+	check->nr_missing = 0;
+}
+
 /* In the vCPU's thread, or what was its thread. */
 static void look(struct callback_head *work)
 {
@@ -60,7 +68,7 @@ static void look(struct callback_head *work)
 
 static void send(struct errand *errand)
 {
-	errand->check->state = MG_BITMAP_NOT_RUNNING;
+	set_not_running(errand->check);
 	errand->again = false;
 	reinit_completion(&errand->done);
 	init_task_work(&errand->work, look);
@@ -111,7 +119,7 @@ static void wait_for(struct errand *errand, unsigned long give_up)
 		call_off(errand);
 	/* Given up on before it had computed its bitmap: it has not run meanwhile. */
 	if (errand->again)
-		errand->check->state = MG_BITMAP_NOT_RUNNING;
+		set_not_running(errand->check);
 }
 
 static void check_vcpus(struct kvm *kvm, struct mg_verification *result, struct errand *errands)
