@@ -8,6 +8,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/bitops.h>
+#include <linux/module.h>
 #include <linux/printk.h>
 #include <linux/stacktrace.h>
 #include <asm/msr-index.h>
@@ -27,8 +28,9 @@ static bool is_kvm_text(unsigned long addr)
 }
 
 /*
- * The frame behind the hooked function, but for those of code that stands in no module: a BPF
- * program's trampoline, which calls the function for a program that runs at its exit.
+ * The frame behind the hooked function, but for those of code that stands in no module, a BPF
+ * program's trampoline, which calls the function for a program that runs at its exit; and but for
+ * our callback's entry, where ftrace made that call go and which it takes for its return address.
  */
 static unsigned long unwind_to_caller(unsigned long body)
 {
@@ -39,7 +41,7 @@ static unsigned long unwind_to_caller(unsigned long body)
 	for (i = 0; i < nr && frames[i] != body; i++)
 		;
 	for (i++; i < nr; i++) {
-		if (mg_symbol_is_in_module(frames[i]))
+		if (mg_symbol_is_in_module(frames[i]) && !within_module(frames[i], THIS_MODULE))
 			return frames[i];
 	}
 	return 0;

@@ -109,16 +109,20 @@
 /*
  * Both entries of a trampoline. Nobody calls the first through a pointer, its address is only what
  * ftrace patches a call to. ftrace returns to the second one, and a BPF trampoline that shares
- * the function calls it through a pointer, hence the ENDBR.
+ * the function calls it through a pointer, hence the ENDBR. To the unwinder it then is the return
+ * address of that trampoline's frame; it looks at what stands before one, hence the NOP.
  */
 .macro TRAMPOLINE_START name hook
 	.balign 16
-SYM_FUNC_START_NOALIGN(\name\()_callback)
+SYM_FUNC_START_NOALIGN(\name\()_callback_frame)
+	ANNOTATE_NOENDBR
+	nop
+SYM_INNER_LABEL(\name\()_callback, SYM_L_GLOBAL)
 	ENDBR
 	pushq	(mg_hook_body + \hook)(%rip)
 	UNWIND_HINT_FUNC
 	jmp	\name
-SYM_FUNC_END(\name\()_callback)
+SYM_FUNC_END(\name\()_callback_frame)
 	.balign 16
 SYM_FUNC_START_NOALIGN(\name)
 	ANNOTATE_NOENDBR
