@@ -3,7 +3,9 @@
 # For people; the kernel's build system reads Kbuild. "make help" lists all.
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
+# A host is a name in scripts/lab/hosts; a kernel means its first host.
 KERNEL ?= 6.12
+HOST ?=
 DESTDIR ?=
 PREFIX ?= /usr/local
 
@@ -22,13 +24,14 @@ help:
 	@echo
 	@echo 'In an emulated host (Debian 12; needs root only to install packages):'
 	@echo '  make demo              see a guest being blocked'
-	@echo '  make lab               a shell in a host (KERNEL=6.1 or 6.12)'
+	@echo '  make lab               a shell in a host (HOST= of scripts/lab/hosts, or KERNEL=)'
 	@echo
 	@echo 'Tests:'
-	@echo '  make test              everything: KUnit, then the selftests on every kernel'
+	@echo '  make test              everything: the selftests on every host, KUnit, costs'
 	@echo '  make kunit             only KUnit'
-	@echo '  make test-host         only the selftests on one kernel (KERNEL=, TESTS=)'
-	@echo '  make bench             what an access costs, counted in instructions'
+	@echo '  make test-host         only the selftests on one host (HOST= or KERNEL=, TESTS=)'
+	@echo '  make test-debug        the selftests on kernels that look for faults (HOST=, TESTS=)'
+	@echo '  make bench             what an access costs, counted in instructions (HOST=)'
 	@echo '  make style             checkpatch, sparse, W=1, shellcheck'
 	@echo '  make check-generated   generated files are what the generator makes'
 	@echo
@@ -62,9 +65,9 @@ demo:
 
 lab:
 	@scripts/deps build lab
-	@scripts/lab/shell $(KERNEL)
+	@scripts/lab/shell $(or $(HOST),$(KERNEL))
 
-.PHONY: test kunit test-host bench
+.PHONY: test kunit test-host test-debug bench
 test:
 	@scripts/test
 
@@ -74,11 +77,14 @@ kunit:
 
 test-host:
 	@scripts/deps build lab
-	@scripts/lab/run-tests $(KERNEL) $(TESTS)
+	@scripts/lab/run-tests $(or $(HOST),$(KERNEL)) $(TESTS)
+
+test-debug:
+	@scripts/test-debug $(HOST) $(TESTS)
 
 bench:
 	@scripts/deps build lab
-	@scripts/bench
+	@scripts/bench $(HOST)
 
 .PHONY: style generate check-generated
 style:

@@ -55,23 +55,25 @@ TEST_F(access, single_step)
 		int op;
 		bool faults;
 	} steps[] = {
-		{ "0xc0000081 deny deny", OP_WRMSR, true },
-		{ "0xc0000081 deny deny", OP_RDMSR, true },
-		{ "0xc0000081 drop drop", OP_WRMSR, false },
-		{ "0xc0000081 drop drop", OP_RDMSR, false },
-		{ "0xc0000081 mask=0xff mask=0xff,keep", OP_WRMSR, false },
-		{ "0xc0000081 mask=0xff mask=0xff,keep", OP_RDMSR, false },
-		{ "0xc0000081 deny deny audit", OP_WRMSR, false },
-		{ "0xc0000081 mask=0xff allow audit", OP_RDMSR, false },
+		{ "0xc0000102 deny deny", OP_WRMSR, true },
+		{ "0xc0000102 deny deny", OP_RDMSR, true },
+		{ "0xc0000102 drop drop", OP_WRMSR, false },
+		{ "0xc0000102 drop drop", OP_RDMSR, false },
+		{ "0xc0000102 mask=0xff mask=0xff,keep", OP_WRMSR, false },
+		{ "0xc0000102 mask=0xff mask=0xff,keep", OP_RDMSR, false },
+		{ "0xc0000102 deny deny audit", OP_WRMSR, false },
+		{ "0xc0000102 mask=0xff allow audit", OP_RDMSR, false },
 	};
 	struct vcpu *vcpu = self->table.vcpu;
 
+	if (getenv("LAB_NO_SINGLE_STEP"))
+		SKIP(return, "%s", getenv("LAB_NO_SINGLE_STEP"));
 	for (unsigned int i = 0; i < ARRAY_SIZE(steps); i++) {
 		struct access_result r;
 
-		ASSERT_TRUE(vcpu_set_msr(vcpu, MSR_STAR, STAR_A));
+		ASSERT_TRUE(vcpu_set_msr(vcpu, MSR_KERNEL_GS_BASE, KGS_A));
 		use_policy(_metadata, steps[i].policy);
-		r = guest_access_step(vcpu, steps[i].op, MSR_STAR, STAR_B);
+		r = guest_access_step(vcpu, steps[i].op, MSR_KERNEL_GS_BASE, KGS_B);
 		EXPECT_EQ(steps[i].faults ? VECTOR_GP : 0, r.vector) {
 			TH_LOG("%s, op %d", steps[i].policy, steps[i].op);
 		}
@@ -90,21 +92,21 @@ TEST_F(access, upper_half_of_rcx)
 	struct mg_event event;
 	struct access_result r;
 
-	ASSERT_TRUE(vcpu_set_msr(vcpu, MSR_STAR, STAR_A));
-	use_policy(_metadata, "0xc0000081 mask=0xff deny");
+	ASSERT_TRUE(vcpu_set_msr(vcpu, MSR_KERNEL_GS_BASE, KGS_A));
+	use_policy(_metadata, "0xc0000102 mask=0xff deny");
 	vcpu->rcx_upper = 0xdeadbeef;
-	r = guest_wrmsr(vcpu, MSR_STAR, STAR_B);
+	r = guest_wrmsr(vcpu, MSR_KERNEL_GS_BASE, KGS_B);
 	EXPECT_EQ(VECTOR_GP, r.vector);
 	EXPECT_TRUE(r.regs_intact);
-	r = guest_rdmsr(vcpu, MSR_STAR);
+	r = guest_rdmsr(vcpu, MSR_KERNEL_GS_BASE);
 	EXPECT_EQ(0, r.vector);
-	EXPECT_EQ(STAR_A & 0xff, r.value);
+	EXPECT_EQ(KGS_A & 0xff, r.value);
 	EXPECT_TRUE(r.regs_intact);
 	ASSERT_TRUE(mg_next_event(self->table.listener, &event, 2000));
-	EXPECT_EQ(MSR_STAR, event.msr);
-	EXPECT_EQ(STAR_B, event.value);
+	EXPECT_EQ(MSR_KERNEL_GS_BASE, event.msr);
+	EXPECT_EQ(KGS_B, event.value);
 	ASSERT_TRUE(mg_next_event(self->table.listener, &event, 2000));
-	EXPECT_EQ(MSR_STAR, event.msr);
+	EXPECT_EQ(MSR_KERNEL_GS_BASE, event.msr);
 }
 
 /* Many accesses of several vCPUs: each is counted once, told once, and in order. */
@@ -119,14 +121,16 @@ TEST_F(access, exact_numbers)
 	struct mg_event event;
 	uint64_t seq;
 
-	use_policy(_metadata, "0xc0000081 deny deny\n0xc0000083 drop allow");
+	use_policy(_metadata, "0xc0000102 deny deny\n0xc0000083 drop allow");
 	start = mg_stats();
 	seq = start.sequence;
 	for (unsigned int i = 0; i < rounds; i++) {
 		for (unsigned int n = 0; n < vm->nr_vcpus; n++) {
-			EXPECT_EQ(VECTOR_GP, guest_wrmsr(&vm->vcpus[n], MSR_STAR, i).vector);
-			EXPECT_EQ(VECTOR_GP, guest_rdmsr(&vm->vcpus[n], MSR_STAR).vector);
-			EXPECT_EQ(0, guest_rdmsr(&vm->vcpus[n], MSR_CSTAR).vector);
+			struct vcpu *vcpu = &vm->vcpus[n];
+
+			EXPECT_EQ(VECTOR_GP, guest_wrmsr(vcpu, MSR_KERNEL_GS_BASE, i).vector);
+			EXPECT_EQ(VECTOR_GP, guest_rdmsr(vcpu, MSR_KERNEL_GS_BASE).vector);
+			EXPECT_EQ(0, guest_rdmsr(vcpu, MSR_CSTAR).vector);
 		}
 		for (unsigned int n = 0; n < 3 * vm->nr_vcpus; n++) {
 			ASSERT_TRUE(mg_next_event(self->table.listener, &event, 2000));
@@ -167,10 +171,10 @@ TEST_F(access, vms_apart)
 	struct mg_event event;
 	uint64_t other_id;
 
-	use_policy(_metadata, "0xc0000081 allow deny");
+	use_policy(_metadata, "0xc0000102 allow deny");
 	ASSERT_EQ(2, mg_vms_of(getpid(), lines, 3));
 	EXPECT_NE(lines[0].id, lines[1].id);
-	EXPECT_EQ(VECTOR_GP, guest_wrmsr(&other->vcpus[0], MSR_STAR, 1).vector);
+	EXPECT_EQ(VECTOR_GP, guest_wrmsr(&other->vcpus[0], MSR_KERNEL_GS_BASE, 1).vector);
 	ASSERT_TRUE(mg_next_event(self->table.listener, &event, 2000));
 	other_id = event.vm_id;
 	ASSERT_EQ(2, mg_vms_of(getpid(), lines, 3));
@@ -195,12 +199,12 @@ TEST_F(access, nobody_listens)
 	struct mg_stats start, d;
 	struct mg_event event;
 
-	use_policy(_metadata, "0xc0000081 allow deny");
+	use_policy(_metadata, "0xc0000102 allow deny");
 	ASSERT_EQ(0, mg_trace_enable(self->table.trace, false));
 	mg_listener_free(self->table.listener);
 	self->table.listener = NULL;
 	start = mg_stats();
-	EXPECT_EQ(VECTOR_GP, guest_wrmsr(self->table.vcpu, MSR_STAR, 1).vector);
+	EXPECT_EQ(VECTOR_GP, guest_wrmsr(self->table.vcpu, MSR_KERNEL_GS_BASE, 1).vector);
 	d = mg_stats_since(&start);
 	EXPECT_EQ(1, d.denied);
 	EXPECT_EQ(1, d.sequence);
@@ -210,12 +214,12 @@ TEST_F(access, nobody_listens)
 
 	/* Only the tracepoint, then only a listener. */
 	ASSERT_EQ(0, mg_trace_enable(self->table.trace, true));
-	EXPECT_EQ(VECTOR_GP, guest_wrmsr(self->table.vcpu, MSR_STAR, 1).vector);
+	EXPECT_EQ(VECTOR_GP, guest_wrmsr(self->table.vcpu, MSR_KERNEL_GS_BASE, 1).vector);
 	EXPECT_NE(NULL, mg_trace_next(self->table.trace));
 	ASSERT_EQ(0, mg_trace_enable(self->table.trace, false));
 	self->table.listener = mg_listen();
 	ASSERT_NE(NULL, self->table.listener);
-	EXPECT_EQ(VECTOR_GP, guest_wrmsr(self->table.vcpu, MSR_STAR, 1).vector);
+	EXPECT_EQ(VECTOR_GP, guest_wrmsr(self->table.vcpu, MSR_KERNEL_GS_BASE, 1).vector);
 	EXPECT_TRUE(mg_next_event(self->table.listener, &event, 2000));
 	EXPECT_EQ(NULL, mg_trace_next(self->table.trace));
 }
@@ -225,13 +229,15 @@ TEST_F(access, slow_listener)
 {
 	const uint64_t storm = 5000;
 	struct mg_stats start, d;
+	struct bench_result b;
 	struct mg_event event;
 	uint64_t got = 0, last = 0;
 
-	use_policy(_metadata, "0xc0000081 allow deny");
+	use_policy(_metadata, "0xc0000102 allow deny");
 	ASSERT_EQ(0, mg_trace_enable(self->table.trace, false));
 	start = mg_stats();
-	EXPECT_EQ(storm, guest_bench(self->table.vcpu, OP_WRMSR, MSR_STAR, 1, storm).faults);
+	b = guest_bench(self->table.vcpu, OP_WRMSR, MSR_KERNEL_GS_BASE, 1, storm);
+	EXPECT_EQ(storm, b.faults);
 	d = mg_stats_since(&start);
 	EXPECT_EQ(storm, d.denied);
 	EXPECT_EQ(storm, d.sequence);
@@ -256,14 +262,14 @@ TEST_F(access, generation_follows)
 	struct mg_event event;
 	uint64_t generation;
 
-	use_policy(_metadata, "0xc0000081 allow deny");
+	use_policy(_metadata, "0xc0000102 allow deny");
 	generation = mg_generation();
-	EXPECT_EQ(VECTOR_GP, guest_wrmsr(self->table.vcpu, MSR_STAR, 1).vector);
+	EXPECT_EQ(VECTOR_GP, guest_wrmsr(self->table.vcpu, MSR_KERNEL_GS_BASE, 1).vector);
 	ASSERT_TRUE(mg_next_event(self->table.listener, &event, 2000));
 	EXPECT_EQ(generation, event.generation);
 	ASSERT_EQ(0, mg_add_rule("0xc0000083 deny deny"));
 	EXPECT_EQ(generation + 1, mg_generation());
-	EXPECT_EQ(VECTOR_GP, guest_wrmsr(self->table.vcpu, MSR_STAR, 1).vector);
+	EXPECT_EQ(VECTOR_GP, guest_wrmsr(self->table.vcpu, MSR_KERNEL_GS_BASE, 1).vector);
 	ASSERT_TRUE(mg_next_event(self->table.listener, &event, 2000));
 	EXPECT_EQ(generation + 1, event.generation);
 	/* A mode is no policy. */

@@ -20,7 +20,7 @@ die()
 [[ $(id -u) == 0 ]] || die "run this as root in a test host, not on a machine that matters"
 BIN=$(command -v "${MSRGUARD_BIN:-msrguard}") || die "no command msrguard; set MSRGUARD_BIN"
 KO=${MSRGUARD_KO:?set it to the msrguard.ko to test}
-for program in python3 setpriv unshare sha256sum; do
+for program in python3 setpriv taskset unshare sha256sum; do
 	command -v "$program" >/dev/null || die "$program is missing"
 done
 HERE=$(cd "$(dirname "$0")" && pwd)
@@ -32,6 +32,8 @@ chmod 755 "$WORK"
 # Also for a user who may not look where the command lies.
 cp "$BIN" "$WORK/msrguard"
 BIN=$WORK/msrguard
+HOLE=$HERE/modules/bitmap_hole.ko
+[[ -f $HOLE ]] || die "$HOLE is missing: copy the folder modules with this script"
 SYS=/sys/kernel/msrguard
 TRACING=/sys/kernel/tracing
 TESTS=0
@@ -47,6 +49,7 @@ cleanup()
 		kill "$job" 2>/dev/null || true
 	done
 	wait
+	[[ ! -d /sys/module/bitmap_hole ]] || rmmod bitmap_hole || true
 	[[ ! -d /sys/module/msrguard ]] || rmmod msrguard || true
 	rm -rf "$WORK"
 }
@@ -139,12 +142,22 @@ test_not_loaded()
 	run status --json
 	ok "status --json without the module" ended 3
 	ok "is JSON" json 'not d["loaded"]'
-	for command in show mode 'mode off' "load $WORK/none" 'add 0x10 allow deny' 'del 0x10' watch; do
+	for command in show mode 'mode off' "load $WORK/none" 'add 0x10 allow deny' 'del 0x10' verify watch; do
 		echo 'default deny deny' >"$WORK/none"
 		# shellcheck disable=SC2086 # the words of a command
 		run $command
 		ok "${command%% *} without the module" ended 3 'the module is not loaded'
 	done
+}
+
+# Whether the hardware serves the guests' x2APICs itself, by the vendor module's parameter.
+has_apicv()
+{
+	local file
+	for file in /sys/module/kvm_intel/parameters/enable_apicv /sys/module/kvm_amd/parameters/avic; do
+		[[ ! -f $file || $(<"$file") != [Y1]* ]] || return 0
+	done
+	return 1
 }
 
 test_status()
@@ -161,7 +174,13 @@ test_status()
 	run status --json
 	ok "every hook is attached" json 'len(d["hooks"]) > 5 and all(h["state"] == "attached" for h in d["hooks"])'
 	ok "generation and hash are the module's" json 'int(d["policy"]["generation"], 0) == '"$(<"$SYS/policy/generation")"' and d["policy"]["hash"] == "'"$(<"$SYS/policy/hash")"'"'
+	ok "every hook that decides is a direct call" json '{h["mechanism"] for h in d["hooks"]} == {"direct", "observer"}'
+	# The default line guards x2APIC registers too.
+	ok "warnings are counted" json 'd["policy"]["warnings"] == '"$(has_apicv && echo 1 || echo 0)"
 	ok "no VM" json 'd["vms"] == []'
+	run verify
+	ok "verify without a VM" ended 0
+	ok "says so" prints '^no VM is running'
 	modprobe -r "${LAB_VENDOR_MODULE:-kvm_amd}"
 	run status
 	ok "without KVM's vendor module" prints '^note:  neither kvm_amd nor kvm_intel is loaded'
@@ -204,6 +223,25 @@ test_load()
 	after=$RC
 	ok "status counts them" json 'd["policy"]["rules"] == 100000'
 	ok "and is content" equal "$after" 0
+}
+
+test_warnings()
+{
+	printf '# a policy\ndefault allow allow\n0x10 allow allow\n\n0x800-0x83f allow deny\n' >"$WORK/policy"
+	run load "$WORK/policy"
+	ok "load of an x2APIC range" ended 0
+	if has_apicv; then
+		ok "warns, at its line" complains "^$WORK/policy:5: warning: .*x2APIC"
+		ok "of nothing else" lines_are err 1
+		run status
+		ok "status counts the warning" prints '^note:  the policy has 1 warning: '
+		sed -i '/^0x800/d' "$WORK/policy"
+		run load "$WORK/policy"
+	else
+		ok "warns of nothing, with the hardware serving no x2APIC here" lines_are err 0
+	fi
+	run status --json
+	ok "status counts the warnings" json 'd["policy"]["warnings"] == 0'
 }
 
 # refused NAME PLACE-AND-REASON: $WORK/policy is, and changes nothing.
@@ -377,13 +415,73 @@ test_show_consistent()
 	ok "show while the policy changes" equal "$good" 1
 }
 
+# until_it COMMAND...: try for a minute
+until_it() { local try; for ((try = 0; try < 600; try++)); do "$@" && return; sleep 0.1; done; return 1; }
+lists() { grep -q " $1 " "$SYS/vms/list"; }
+has_hole() { [[ $(</sys/module/bitmap_hole/parameters/holes) == 1 ]]; }
+
+# A guest that runs all the time, and a hole in the bitmap that the hardware uses for it.
+test_verify()
+{
+	local guest
+	run verify 77
+	ok "verify of a VM that is not there" ended 1 'no VM of this host has'
+	printf 'default allow allow\n0xc0000082 deny deny\n0x12345 deny deny\n' >"$WORK/policy"
+	run load "$WORK/policy"
+	taskset -c 0 "$GUEST" write 0x174 1 4000000000 >/dev/null 2>&1 &
+	guest=$!
+	until_it lists "$guest" || die "the guest does not start"
+	run verify "$guest" --wait 60
+	ok "verify of a running guest" ended 0
+	ok "it matches" prints "^vm [0-9]+ pid $guest vcpu 0: matches, 2 guarded accesses are intercepted \\(generation $(<"$SYS/policy/generation")\\)\$"
+	run verify --json
+	ok "verify of all" ended 0
+	ok "finds it" json '[(v["pid"], [c["state"] for c in v["vcpus"]]) for v in d["vms"]] == [('"$guest"', ["matches"])]'
+	run_as setpriv --bounding-set=-net_admin --inh-caps=-net_admin -- +++ verify
+	ok "verify as root without CAP_NET_ADMIN" ended 4 'not permitted'
+	run_as unshare --net +++ verify
+	ok "verify in another network namespace" ended 1 'network namespace'
+
+	insmod "$HOLE" pid="$guest" msr=0xc0000082 write=1 || die "$HOLE cannot be loaded"
+	# Whoever else runs on its CPU takes the guest off it.
+	taskset -c 0 bash -c 'while :; do sleep 0.01; done' &
+	until_it has_hole || die "no hole was made"
+	kill $!
+	wait $! 2>/dev/null || true
+	rmmod bitmap_hole
+	run verify
+	ok "a hole in the bitmap" ended 5
+	ok "is named" prints '^  msr 0xc0000082 write: the hardware does it without an exit'
+	ok "and nothing else" equal "$(grep -c '^  msr' "$WORK/out")" 1
+	ok "among what is guarded" prints 'vcpu 0: DIFFERS, 1 of 2 guarded accesses'
+	run verify --json
+	ok "in JSON too" json 'd["vms"][0]["vcpus"][0]["accesses"] == [{"msr": "0xc0000082", "dir": "write"}]'
+	run verify --wait 1
+	ok "it stays" ended 5
+	run load "$WORK/policy"
+	run verify
+	ok "a policy published anew closes it" ended 0
+
+	kill -STOP "$guest"
+	run verify
+	ok "a guest that is stopped is no difference" ended 0
+	ok "and named" prints "^vm [0-9]+ pid $guest vcpu 0: not running"
+	kill -CONT "$guest"
+	run verify --wait 60
+	ok "when it goes on, it matches again" prints ' vcpu 0: matches'
+	kill -KILL "$guest"
+	wait "$guest" 2>/dev/null || true
+	run verify "pid:$guest"
+	ok "verify after its end" ended 1 'no VM of this host has'
+}
+
 test_permission()
 {
 	local command files
 	echo 'default deny deny' >"$WORK/policy"
 	chmod 644 "$WORK/policy"
 	for command in status 'status --json' show mode 'mode off' "load $WORK/policy" \
-		'add 0x10 allow deny' 'del 0x10' watch 'watch --json'; do
+		'add 0x10 allow deny' 'del 0x10' verify watch 'watch --json'; do
 		# shellcheck disable=SC2086 # the words of a command
 		run_as "${NOBODY[@]}" +++ $command
 		ok "$command as nobody" ended 4
@@ -528,21 +626,38 @@ test_watch_ends()
 	ok "has a summary too" complains '^0 events, 0 lost$'
 }
 
+# Callbacks where there could be direct calls.
+test_not_direct()
+{
+	insmod "$KO" direct=0 || die "the module cannot be loaded with direct=0"
+	echo 'default allow deny' >"$WORK/policy"
+	run load "$WORK/policy"
+	run status
+	ok "status with direct=0" ended 0
+	ok "says what is a callback, and why" prints '^note:  exit-read, .*as the parameter direct=0 asks'
+	ok "and lists them" prints '^exit-read +kvm_emulate_rdmsr +callback +attached'
+	ok "the guest faults" equal "$("$GUEST" write 0x174 1 3)" "accesses=3 faults=3"
+	rmmod msrguard
+}
+
 [[ ! -d /sys/module/msrguard ]] || rmmod msrguard
 test_not_loaded
 insmod "$KO" || die "the module cannot be loaded: $(dmesg | grep msrguard | tail -n 1)"
 test_status
 test_load
+test_warnings
 test_load_bad
 test_two_writers
 test_rules
 test_mode
 test_show_consistent
+test_verify
 test_permission
 test_watch
 test_watch_and_trace
 test_watch_loss
 test_watch_ends
+test_not_direct
 echo "1..$TESTS"
 echo "# $((TESTS - FAILED)) passed, $FAILED failed"
 [[ $FAILED == 0 ]]

@@ -61,10 +61,10 @@ TEST_F(emulated, implicit_reads_are_not_judged)
 {
 	struct mg_stats start, d;
 
-	use_policy(_metadata, "default deny deny\n0xc0000081 allow allow");
+	use_policy(_metadata, "default deny deny\n0xc0000102 allow allow");
 	start = mg_stats();
-	EXPECT_EQ(0, guest_wrmsr_fep(self->table.vcpu, MSR_STAR, STAR_A).vector);
-	EXPECT_EQ(STAR_A, guest_rdmsr_fep(self->table.vcpu, MSR_STAR).value);
+	EXPECT_EQ(0, guest_wrmsr_fep(self->table.vcpu, MSR_KERNEL_GS_BASE, KGS_A).vector);
+	EXPECT_EQ(KGS_A, guest_rdmsr_fep(self->table.vcpu, MSR_KERNEL_GS_BASE).value);
 	d = mg_stats_since(&start);
 	EXPECT_EQ(0, d.reads + d.writes + d.denied);
 }
@@ -80,9 +80,9 @@ TEST_F(emulated, published_while_it_spins)
 		uint64_t ok;
 
 		ASSERT_EQ(0, mg_load_policy(MG_ALLOW_ALL));
-		guest_spin_start(vcpu, ops[i], MSR_STAR, STAR_A);
+		guest_spin_start(vcpu, ops[i], MSR_KERNEL_GS_BASE, KGS_A);
 		ASSERT_TRUE(spin_wait_ok(vcpu, 100, 5000));
-		use_policy(_metadata, "0xc0000081 deny deny quiet");
+		use_policy(_metadata, "0xc0000102 deny deny quiet");
 		ok = spin_ok(vcpu);
 		ASSERT_TRUE(spin_wait_faults(vcpu, 100, 5000));
 		/* One may have been decided and not yet counted by the guest. */

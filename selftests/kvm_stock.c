@@ -8,8 +8,8 @@
 #include "kselftest_harness.h"
 #include "lib/vm.h"
 
-#define LSTAR_A		0xffffffff81000000ull
-#define LSTAR_B		0xffffffff82000040ull
+#define BASE_A		0xffffffff81000000ull
+#define BASE_B		0xffffffff82000040ull
 #define ROUNDS		5000
 
 static double exits_per_access(struct vcpu *vcpu, int op, uint32_t msr, uint64_t value)
@@ -42,19 +42,19 @@ FIXTURE_TEARDOWN(stock)
 
 TEST_F(stock, write_then_read)
 {
-	struct access_result r = guest_wrmsr(self->vcpu, MSR_LSTAR, LSTAR_A);
+	struct access_result r = guest_wrmsr(self->vcpu, MSR_KERNEL_GS_BASE, BASE_A);
 	uint64_t value;
 
 	EXPECT_EQ(0, r.vector);
 	EXPECT_TRUE(r.regs_intact);
-	r = guest_rdmsr(self->vcpu, MSR_LSTAR);
+	r = guest_rdmsr(self->vcpu, MSR_KERNEL_GS_BASE);
 	EXPECT_EQ(0, r.vector);
-	EXPECT_EQ(LSTAR_A, r.value);
+	EXPECT_EQ(BASE_A, r.value);
 	EXPECT_TRUE(r.regs_intact);
-	ASSERT_TRUE(vcpu_get_msr(self->vcpu, MSR_LSTAR, &value));
-	EXPECT_EQ(LSTAR_A, value);
-	ASSERT_TRUE(vcpu_set_msr(self->vcpu, MSR_LSTAR, LSTAR_B));
-	EXPECT_EQ(LSTAR_B, guest_rdmsr(self->vcpu, MSR_LSTAR).value);
+	ASSERT_TRUE(vcpu_get_msr(self->vcpu, MSR_KERNEL_GS_BASE, &value));
+	EXPECT_EQ(BASE_A, value);
+	ASSERT_TRUE(vcpu_set_msr(self->vcpu, MSR_KERNEL_GS_BASE, BASE_B));
+	EXPECT_EQ(BASE_B, guest_rdmsr(self->vcpu, MSR_KERNEL_GS_BASE).value);
 }
 
 TEST_F(stock, unknown_msr_faults)
@@ -77,35 +77,35 @@ TEST_F(stock, upper_half_of_rcx_is_ignored)
 	struct access_result r;
 
 	self->vcpu->rcx_upper = 0x12344321;
-	r = guest_wrmsr(self->vcpu, MSR_LSTAR, LSTAR_A);
+	r = guest_wrmsr(self->vcpu, MSR_KERNEL_GS_BASE, BASE_A);
 	EXPECT_EQ(0, r.vector);
 	EXPECT_TRUE(r.regs_intact);
-	r = guest_rdmsr(self->vcpu, MSR_LSTAR);
-	EXPECT_EQ(LSTAR_A, r.value);
+	r = guest_rdmsr(self->vcpu, MSR_KERNEL_GS_BASE);
+	EXPECT_EQ(BASE_A, r.value);
 	EXPECT_TRUE(r.regs_intact);
 }
 
 TEST_F(stock, every_vcpu_has_its_own)
 {
-	EXPECT_EQ(0, guest_wrmsr(&self->vm->vcpus[0], MSR_LSTAR, LSTAR_A).vector);
-	EXPECT_EQ(0, guest_wrmsr(&self->vm->vcpus[1], MSR_LSTAR, LSTAR_B).vector);
-	EXPECT_EQ(LSTAR_A, guest_rdmsr(&self->vm->vcpus[0], MSR_LSTAR).value);
-	EXPECT_EQ(LSTAR_B, guest_rdmsr(&self->vm->vcpus[1], MSR_LSTAR).value);
+	EXPECT_EQ(0, guest_wrmsr(&self->vm->vcpus[0], MSR_KERNEL_GS_BASE, BASE_A).vector);
+	EXPECT_EQ(0, guest_wrmsr(&self->vm->vcpus[1], MSR_KERNEL_GS_BASE, BASE_B).vector);
+	EXPECT_EQ(BASE_A, guest_rdmsr(&self->vm->vcpus[0], MSR_KERNEL_GS_BASE).value);
+	EXPECT_EQ(BASE_B, guest_rdmsr(&self->vm->vcpus[1], MSR_KERNEL_GS_BASE).value);
 }
 
 TEST_F(stock, irqchip)
 {
 	struct vm *vm = vm_create(2, VM_IRQCHIP);
 
-	EXPECT_EQ(0, guest_wrmsr(&vm->vcpus[1], MSR_LSTAR, LSTAR_A).vector);
-	EXPECT_EQ(LSTAR_A, guest_rdmsr(&vm->vcpus[1], MSR_LSTAR).value);
+	EXPECT_EQ(0, guest_wrmsr(&vm->vcpus[1], MSR_KERNEL_GS_BASE, BASE_A).vector);
+	EXPECT_EQ(BASE_A, guest_rdmsr(&vm->vcpus[1], MSR_KERNEL_GS_BASE).value);
 	vm_free(vm);
 }
 
 TEST_F(stock, passed_through_makes_no_exit)
 {
-	EXPECT_LT(exits_per_access(self->vcpu, OP_WRMSR, MSR_LSTAR, LSTAR_A), 0.01);
-	EXPECT_LT(exits_per_access(self->vcpu, OP_RDMSR, MSR_LSTAR, 0), 0.01);
+	EXPECT_LT(exits_per_access(self->vcpu, OP_WRMSR, MSR_KERNEL_GS_BASE, BASE_A), 0.01);
+	EXPECT_LT(exits_per_access(self->vcpu, OP_RDMSR, MSR_KERNEL_GS_BASE, 0), 0.01);
 }
 
 TEST_F(stock, intercepted_exits_once)
@@ -119,14 +119,18 @@ TEST_F(stock, intercepted_exits_once)
 TEST_F(stock, bench_counts_faults)
 {
 	EXPECT_EQ(1000, guest_bench(self->vcpu, OP_RDMSR, MSR_UNKNOWN, 0, 1000).faults);
-	EXPECT_EQ(0, guest_bench(self->vcpu, OP_RDMSR, MSR_LSTAR, 0, 1000).faults);
-	EXPECT_LT(0, guest_bench(self->vcpu, OP_RDMSR, MSR_LSTAR, 0, 1000).cycles);
+	EXPECT_EQ(0, guest_bench(self->vcpu, OP_RDMSR, MSR_KERNEL_GS_BASE, 0, 1000).faults);
+	EXPECT_LT(0, guest_bench(self->vcpu, OP_RDMSR, MSR_KERNEL_GS_BASE, 0, 1000).cycles);
 }
 
 TEST_F(stock, single_step)
 {
-	struct access_result r = guest_access_step(self->vcpu, OP_WRMSR, MSR_LSTAR, LSTAR_A);
+	struct vcpu *vcpu = self->vcpu;
+	struct access_result r;
 
+	if (getenv("LAB_NO_SINGLE_STEP"))
+		SKIP(return, "%s", getenv("LAB_NO_SINGLE_STEP"));
+	r = guest_access_step(vcpu, OP_WRMSR, MSR_KERNEL_GS_BASE, BASE_A);
 	EXPECT_EQ(0, r.vector);
 	EXPECT_EQ(1, r.steps);
 	EXPECT_EQ(after_insn(r.insn_rip), r.step_rip);
@@ -141,21 +145,21 @@ TEST_F(stock, vmm_filter)
 {
 	struct access_result r;
 
-	vm_filter_one(self->vm, MSR_LSTAR, true, false);
-	r = guest_wrmsr(self->vcpu, MSR_LSTAR, LSTAR_A);
+	vm_filter_one(self->vm, MSR_KERNEL_GS_BASE, true, false);
+	r = guest_wrmsr(self->vcpu, MSR_KERNEL_GS_BASE, BASE_A);
 	EXPECT_EQ(VECTOR_GP, r.vector);
 	EXPECT_EQ(r.insn_rip, r.fault_rip);
 	EXPECT_TRUE(r.regs_intact);
-	EXPECT_EQ(0, guest_rdmsr(self->vcpu, MSR_LSTAR).vector);
-	EXPECT_GT(exits_per_access(self->vcpu, OP_WRMSR, MSR_LSTAR, LSTAR_A), 0.99);
-	vm_filter_one(self->vm, MSR_LSTAR, false, true);
-	EXPECT_EQ(0, guest_wrmsr(self->vcpu, MSR_LSTAR, LSTAR_A).vector);
-	r = guest_rdmsr(self->vcpu, MSR_LSTAR);
+	EXPECT_EQ(0, guest_rdmsr(self->vcpu, MSR_KERNEL_GS_BASE).vector);
+	EXPECT_GT(exits_per_access(self->vcpu, OP_WRMSR, MSR_KERNEL_GS_BASE, BASE_A), 0.99);
+	vm_filter_one(self->vm, MSR_KERNEL_GS_BASE, false, true);
+	EXPECT_EQ(0, guest_wrmsr(self->vcpu, MSR_KERNEL_GS_BASE, BASE_A).vector);
+	r = guest_rdmsr(self->vcpu, MSR_KERNEL_GS_BASE);
 	EXPECT_EQ(VECTOR_GP, r.vector);
 	EXPECT_TRUE(r.regs_intact);
 	vm_clear_filter(self->vm);
-	EXPECT_EQ(0, guest_wrmsr(self->vcpu, MSR_LSTAR, LSTAR_A).vector);
-	EXPECT_EQ(LSTAR_A, guest_rdmsr(self->vcpu, MSR_LSTAR).value);
+	EXPECT_EQ(0, guest_wrmsr(self->vcpu, MSR_KERNEL_GS_BASE, BASE_A).vector);
+	EXPECT_EQ(BASE_A, guest_rdmsr(self->vcpu, MSR_KERNEL_GS_BASE).value);
 }
 
 struct seen_exit {
@@ -187,17 +191,17 @@ TEST_F(stock, userspace_exit)
 	struct access_result r;
 
 	vm_userspace_msr(self->vm, KVM_MSR_EXIT_REASON_FILTER | KVM_MSR_EXIT_REASON_UNKNOWN);
-	vm_filter_one(self->vm, MSR_LSTAR, false, false);
+	vm_filter_one(self->vm, MSR_KERNEL_GS_BASE, false, false);
 	self->vcpu->on_msr_exit = answer_exit;
 	self->vcpu->msr_exit_context = &seen;
-	r = guest_wrmsr(self->vcpu, MSR_LSTAR, LSTAR_A);
+	r = guest_wrmsr(self->vcpu, MSR_KERNEL_GS_BASE, BASE_A);
 	EXPECT_EQ(0, r.vector);
 	EXPECT_TRUE(r.regs_intact);
 	EXPECT_EQ(1, seen.writes);
-	EXPECT_EQ(LSTAR_A, seen.data);
-	EXPECT_EQ(MSR_LSTAR, seen.msr);
+	EXPECT_EQ(BASE_A, seen.data);
+	EXPECT_EQ(MSR_KERNEL_GS_BASE, seen.msr);
 	EXPECT_EQ(KVM_MSR_EXIT_REASON_FILTER, seen.reason);
-	r = guest_rdmsr(self->vcpu, MSR_LSTAR);
+	r = guest_rdmsr(self->vcpu, MSR_KERNEL_GS_BASE);
 	EXPECT_EQ(0, r.vector);
 	EXPECT_EQ(0x123456789abcdef0ull, r.value);
 	EXPECT_TRUE(r.regs_intact);
@@ -207,7 +211,7 @@ TEST_F(stock, userspace_exit)
 	EXPECT_EQ(3, self->vcpu->msr_exits);
 	/* And with nobody to answer. */
 	self->vcpu->on_msr_exit = NULL;
-	EXPECT_EQ(VECTOR_GP, guest_wrmsr(self->vcpu, MSR_LSTAR, LSTAR_A).vector);
+	EXPECT_EQ(VECTOR_GP, guest_wrmsr(self->vcpu, MSR_KERNEL_GS_BASE, BASE_A).vector);
 }
 
 TEST_F(stock, emulated)
@@ -216,14 +220,14 @@ TEST_F(stock, emulated)
 
 	if (!fep_enable() || !fep_works(self->vcpu))
 		SKIP(return, "KVM's forced-emulation prefix is not to be had");
-	r = guest_wrmsr_fep(self->vcpu, MSR_LSTAR, LSTAR_A);
+	r = guest_wrmsr_fep(self->vcpu, MSR_KERNEL_GS_BASE, BASE_A);
 	EXPECT_EQ(0, r.vector);
 	EXPECT_TRUE(r.regs_intact);
-	r = guest_rdmsr_fep(self->vcpu, MSR_LSTAR);
+	r = guest_rdmsr_fep(self->vcpu, MSR_KERNEL_GS_BASE);
 	EXPECT_EQ(0, r.vector);
-	EXPECT_EQ(LSTAR_A, r.value);
+	EXPECT_EQ(BASE_A, r.value);
 	EXPECT_TRUE(r.regs_intact);
-	EXPECT_GT(exits_per_access(self->vcpu, OP_RDMSR_FEP, MSR_LSTAR, 0), 0.99);
+	EXPECT_GT(exits_per_access(self->vcpu, OP_RDMSR_FEP, MSR_KERNEL_GS_BASE, 0), 0.99);
 	r = guest_rdmsr_fep(self->vcpu, MSR_UNKNOWN);
 	EXPECT_EQ(VECTOR_GP, r.vector);
 	EXPECT_EQ(r.insn_rip, r.fault_rip);
@@ -236,7 +240,7 @@ TEST_F(stock, spin)
 	struct access_result r;
 	uint64_t exits, ok;
 
-	guest_spin_start(vcpu, OP_WRMSR, MSR_LSTAR, LSTAR_A);
+	guest_spin_start(vcpu, OP_WRMSR, MSR_KERNEL_GS_BASE, BASE_A);
 	ASSERT_TRUE(spin_wait_ok(vcpu, 1000, 5000));
 	exits = vcpu_exits(vcpu);
 	ok = spin_ok(vcpu);
@@ -246,7 +250,7 @@ TEST_F(stock, spin)
 	EXPECT_LT((double)exits / ok, 0.01);
 	EXPECT_EQ(0, spin_faults(vcpu));
 	/* The VMM's filter reaches the guest without the guest leaving by itself. */
-	vm_filter_one(self->vm, MSR_LSTAR, true, false);
+	vm_filter_one(self->vm, MSR_KERNEL_GS_BASE, true, false);
 	ASSERT_TRUE(spin_wait_faults(vcpu, 100, 5000));
 	ok = spin_ok(vcpu);
 	ASSERT_TRUE(spin_wait_faults(vcpu, 100, 5000));
@@ -257,13 +261,13 @@ TEST_F(stock, spin)
 	EXPECT_EQ(VECTOR_GP, r.vector);
 	EXPECT_EQ(r.insn_rip, r.fault_rip);
 	/* The vCPU takes commands again, and reads spin too. */
-	EXPECT_EQ(LSTAR_A, guest_rdmsr(vcpu, MSR_LSTAR).value);
-	guest_spin_start(vcpu, OP_RDMSR, MSR_LSTAR, 0);
+	EXPECT_EQ(BASE_A, guest_rdmsr(vcpu, MSR_KERNEL_GS_BASE).value);
+	guest_spin_start(vcpu, OP_RDMSR, MSR_KERNEL_GS_BASE, 0);
 	guest_spin_start(&self->vm->vcpus[1], OP_RDMSR, MSR_APIC_BASE, 0);
 	ASSERT_TRUE(spin_wait_ok(vcpu, 1000, 5000));
 	ASSERT_TRUE(spin_wait_ok(&self->vm->vcpus[1], 1000, 5000));
-	EXPECT_EQ(LSTAR_A, spin_last_value(vcpu));
-	EXPECT_EQ(LSTAR_A, guest_spin_stop(vcpu).value);
+	EXPECT_EQ(BASE_A, spin_last_value(vcpu));
+	EXPECT_EQ(BASE_A, guest_spin_stop(vcpu).value);
 	EXPECT_EQ(0, guest_spin_stop(&self->vm->vcpus[1]).vector);
 }
 
@@ -273,45 +277,46 @@ TEST_F(stock, nested)
 	struct access_result r;
 
 	if (!nested_works(self->vm))
-		SKIP(return, "no nested SVM here");
-	r = l2_wrmsr(vcpu, MSR_LSTAR, LSTAR_A);
+		SKIP(return, NESTED_MISSING);
+	r = l2_wrmsr(vcpu, MSR_KERNEL_GS_BASE, BASE_A);
 	EXPECT_EQ(0, r.vector);
-	EXPECT_EQ(SVM_EXIT_CODE_VMMCALL, r.l2_exit);
+	EXPECT_EQ(l2_exit_of_call(), r.l2_exit);
 	EXPECT_TRUE(r.regs_intact);
 	EXPECT_TRUE(r.nested);
-	r = l2_rdmsr(vcpu, MSR_LSTAR);
+	r = l2_rdmsr(vcpu, MSR_KERNEL_GS_BASE);
 	EXPECT_EQ(0, r.vector);
-	EXPECT_EQ(LSTAR_A, r.value);
+	EXPECT_EQ(BASE_A, r.value);
 	EXPECT_TRUE(r.regs_intact);
-	EXPECT_EQ(LSTAR_A, guest_rdmsr(vcpu, MSR_LSTAR).value);
+	EXPECT_EQ(BASE_A, guest_rdmsr(vcpu, MSR_KERNEL_GS_BASE).value);
 	r = l2_rdmsr(vcpu, MSR_UNKNOWN_LOW);
 	EXPECT_EQ(VECTOR_GP, r.vector);
 	EXPECT_EQ(r.insn_rip, r.fault_rip);
 	EXPECT_TRUE(r.regs_intact);
-	EXPECT_EQ(SVM_EXIT_CODE_VMMCALL, r.l2_exit);
-	EXPECT_LT(l2_bench(vcpu, OP_WRMSR, MSR_LSTAR, LSTAR_A, ROUNDS).exits, ROUNDS / 20);
+	EXPECT_EQ(l2_exit_of_call(), r.l2_exit);
+	EXPECT_LT(l2_bench(vcpu, OP_WRMSR, MSR_KERNEL_GS_BASE, BASE_A, ROUNDS).exits, ROUNDS / 20);
 
-	vm_filter_one(self->vm, MSR_LSTAR, true, false);
-	r = l2_wrmsr(vcpu, MSR_LSTAR, LSTAR_B);
+	vm_filter_one(self->vm, MSR_KERNEL_GS_BASE, true, false);
+	r = l2_wrmsr(vcpu, MSR_KERNEL_GS_BASE, BASE_B);
 	EXPECT_EQ(VECTOR_GP, r.vector);
 	EXPECT_EQ(0, r.error);
 	EXPECT_EQ(r.insn_rip, r.fault_rip);
 	EXPECT_TRUE(r.regs_intact);
-	EXPECT_EQ(LSTAR_A, l2_rdmsr(vcpu, MSR_LSTAR).value);
+	EXPECT_EQ(BASE_A, l2_rdmsr(vcpu, MSR_KERNEL_GS_BASE).value);
 	vm_clear_filter(self->vm);
 
 	/* What L1 intercepts is L1's, and what no bitmap covers is always intercepted. */
-	EXPECT_EQ(SVM_EXIT_CODE_MSR, l2_rdmsr(vcpu, MSR_UNKNOWN).l2_exit);
+	EXPECT_EQ(l2_exit_of_msr(OP_RDMSR), l2_rdmsr(vcpu, MSR_UNKNOWN).l2_exit);
 	l2_set_intercept_all(vcpu, true);
-	EXPECT_EQ(SVM_EXIT_CODE_MSR, l2_wrmsr(vcpu, MSR_LSTAR, LSTAR_B).l2_exit);
-	EXPECT_EQ(LSTAR_A, guest_rdmsr(vcpu, MSR_LSTAR).value);
+	r = l2_wrmsr(vcpu, MSR_KERNEL_GS_BASE, BASE_B);
+	EXPECT_EQ(l2_exit_of_msr(OP_WRMSR), r.l2_exit);
+	EXPECT_EQ(BASE_A, guest_rdmsr(vcpu, MSR_KERNEL_GS_BASE).value);
 	l2_set_intercept_all(vcpu, false);
 
-	l2_spin_start(vcpu, OP_WRMSR, MSR_LSTAR, LSTAR_B);
+	l2_spin_start(vcpu, OP_WRMSR, MSR_KERNEL_GS_BASE, BASE_B);
 	ASSERT_TRUE(spin_wait_ok(vcpu, 100000, 20000));
 	EXPECT_EQ(0, spin_faults(vcpu));
-	EXPECT_EQ(SVM_EXIT_CODE_VMMCALL, guest_spin_stop(vcpu).l2_exit);
-	EXPECT_EQ(LSTAR_B, guest_rdmsr(vcpu, MSR_LSTAR).value);
+	EXPECT_EQ(l2_exit_of_call(), guest_spin_stop(vcpu).l2_exit);
+	EXPECT_EQ(BASE_B, guest_rdmsr(vcpu, MSR_KERNEL_GS_BASE).value);
 }
 
 TEST_HARNESS_MAIN

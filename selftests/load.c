@@ -5,16 +5,15 @@
  */
 #include "kselftest_harness.h"
 #include <fcntl.h>
-#include <sys/resource.h>
-#include "lib/host.h"
-#include "lib/row.h"
+#include "lib/sharing.h"
 
-#define CYCLES		50
+/* Each makes the kernel wait for some twenty grace periods; torture.c does more of them. */
+#define CYCLES		12
 #define ROUNDS		5000
 /* Exits an access may cause on average: the host's timer ends guest mode now and then. */
 #define SLACK		0.01
 
-#define DENY_WRITES	MG_ALLOW_ALL "0xc0000081 allow deny quiet\n"
+#define DENY_WRITES	MG_ALLOW_ALL "0xc0000102 allow deny quiet\n"
 
 FIXTURE(load) {
 	struct host_log *log;
@@ -136,7 +135,7 @@ TEST_F(load, ftrace_stays_on)
 	free(enabled);
 	expect_all_attached(_metadata);
 	vm = vm_create(1, 0);
-	EXPECT_EQ(VECTOR_GP, guest_wrmsr(&vm->vcpus[0], MSR_STAR, STAR_A).vector);
+	EXPECT_EQ(VECTOR_GP, guest_wrmsr(&vm->vcpus[0], MSR_KERNEL_GS_BASE, KGS_A).vector);
 	vm_free(vm);
 	/* And when the module has gone, it is the administrator's again. */
 	ASSERT_EQ(0, mg_rmmod());
@@ -146,8 +145,8 @@ TEST_F(load, ftrace_stays_on)
 
 static double exits_per_access(struct vcpu *vcpu, int op)
 {
-	uint64_t few = guest_bench(vcpu, op, MSR_STAR, STAR_A, ROUNDS / 10).exits;
-	uint64_t many = guest_bench(vcpu, op, MSR_STAR, STAR_A, ROUNDS).exits;
+	uint64_t few = guest_bench(vcpu, op, MSR_KERNEL_GS_BASE, KGS_A, ROUNDS / 10).exits;
+	uint64_t many = guest_bench(vcpu, op, MSR_KERNEL_GS_BASE, KGS_A, ROUNDS).exits;
 
 	return ((double)many - (double)few) / (ROUNDS - ROUNDS / 10);
 }
@@ -160,23 +159,23 @@ static void expect_stock(struct __test_metadata *_metadata, struct vcpu *vcpu)
 
 	EXPECT_LT(exits_per_access(vcpu, OP_WRMSR), SLACK);
 	EXPECT_LT(exits_per_access(vcpu, OP_RDMSR), SLACK);
-	ASSERT_TRUE(vcpu_set_msr(vcpu, MSR_STAR, STAR_A));
-	r = guest_wrmsr(vcpu, MSR_STAR, STAR_B);
+	ASSERT_TRUE(vcpu_set_msr(vcpu, MSR_KERNEL_GS_BASE, KGS_A));
+	r = guest_wrmsr(vcpu, MSR_KERNEL_GS_BASE, KGS_B);
 	EXPECT_EQ(0, r.vector);
-	r = guest_rdmsr(vcpu, MSR_STAR);
+	r = guest_rdmsr(vcpu, MSR_KERNEL_GS_BASE);
 	EXPECT_EQ(0, r.vector);
-	EXPECT_EQ(STAR_B, r.value);
+	EXPECT_EQ(KGS_B, r.value);
 	b = guest_bench(vcpu, OP_RDMSR, MSR_PAT, 0, 1000);
 	EXPECT_EQ(0, b.faults);
 	EXPECT_LE(1000, b.exits);
 	EXPECT_GT(1000 * (1 + SLACK) + 50, b.exits);
 	EXPECT_EQ(VECTOR_GP, guest_rdmsr(vcpu, MSR_UNKNOWN).vector);
-	EXPECT_EQ(0, guest_bench(vcpu, OP_WRMSR, MSR_STAR, STAR_A, ROUNDS).faults);
+	EXPECT_EQ(0, guest_bench(vcpu, OP_WRMSR, MSR_KERNEL_GS_BASE, KGS_A, ROUNDS).faults);
 }
 
 /*
  * Two vCPUs that never leave guest mode by themselves: the first one's access is guarded, the
- * second one's is not. The module comes and goes 50 times under them.
+ * second one's is not. The module comes and goes under them.
  */
 TEST_F_TIMEOUT(load, cycles_under_a_running_guest, 750)
 {
@@ -188,11 +187,8 @@ TEST_F_TIMEOUT(load, cycles_under_a_running_guest, 750)
 	blocked = &vm->vcpus[0];
 	allowed = &vm->vcpus[1];
 	expect_stock(_metadata, blocked);
-	/* The vCPUs take every moment that the host leaves them, and no more: it is slow enough. */
-	ASSERT_EQ(0, setpriority(PRIO_PROCESS, 0, 19));
-	guest_spin_start(blocked, OP_WRMSR, MSR_STAR, STAR_A);
-	guest_spin_start(allowed, OP_RDMSR, MSR_STAR, 0);
-	ASSERT_EQ(0, setpriority(PRIO_PROCESS, 0, 0));
+	sharing_spin(blocked, OP_WRMSR, MSR_KERNEL_GS_BASE, KGS_A);
+	sharing_spin(allowed, OP_RDMSR, MSR_KERNEL_GS_BASE, 0);
 	for (unsigned int i = 0; i < CYCLES; i++) {
 		uint64_t faults = spin_faults(blocked), ok, exits;
 		uint64_t begin = now_ms();
@@ -208,7 +204,7 @@ TEST_F_TIMEOUT(load, cycles_under_a_running_guest, 750)
 		ASSERT_TRUE(spin_wait_faults(blocked, 100, 10000));
 		ASSERT_TRUE(spin_wait_ok(allowed, 100, 10000));
 		EXPECT_LE(spin_ok(blocked), ok + 1);
-		if (i % 10 == 0)
+		if (i % 4 == 0)
 			expect_all_attached(_metadata);
 		begin = now_ms();
 		ASSERT_EQ(0, mg_rmmod());
@@ -258,17 +254,17 @@ static void expect_held(struct __test_metadata *_metadata)
 	for (unsigned int n = 0; n < 2; n++) {
 		struct vcpu *vcpu = &vm->vcpus[n];
 
-		ASSERT_TRUE(vcpu_set_msr(vcpu, MSR_STAR, STAR_A));
-		r = guest_wrmsr(vcpu, MSR_STAR, STAR_B);
+		ASSERT_TRUE(vcpu_set_msr(vcpu, MSR_KERNEL_GS_BASE, KGS_A));
+		r = guest_wrmsr(vcpu, MSR_KERNEL_GS_BASE, KGS_B);
 		EXPECT_EQ(VECTOR_GP, r.vector);
 		EXPECT_EQ(0, r.error);
 		EXPECT_EQ(r.insn_rip, r.fault_rip);
 		EXPECT_TRUE(r.regs_intact);
-		ASSERT_TRUE(vcpu_get_msr(vcpu, MSR_STAR, &value));
-		EXPECT_EQ(STAR_A, value);
-		r = guest_rdmsr(vcpu, MSR_STAR);
+		ASSERT_TRUE(vcpu_get_msr(vcpu, MSR_KERNEL_GS_BASE, &value));
+		EXPECT_EQ(KGS_A, value);
+		r = guest_rdmsr(vcpu, MSR_KERNEL_GS_BASE);
 		EXPECT_EQ(0, r.vector);
-		EXPECT_EQ(STAR_A & 0xffff, r.value);
+		EXPECT_EQ(KGS_A & 0xffff, r.value);
 		ASSERT_TRUE(vcpu_set_msr(vcpu, MSR_CSTAR, 0x1234));
 		r = guest_wrmsr(vcpu, MSR_CSTAR, 0xffff);
 		EXPECT_EQ(0, r.vector);
@@ -281,7 +277,7 @@ static void expect_held(struct __test_metadata *_metadata)
 
 #define HOLDING_POLICY						\
 	MG_ALLOW_ALL						\
-	"0xc0000081 mask=0xffff deny\n"				\
+	"0xc0000102 mask=0xffff deny\n"				\
 	"0xc0000083 allow mask=0xff,keep\n"			\
 	"0x277 deny deny\n"
 
@@ -335,6 +331,54 @@ TEST_F(load, kvm_is_pinned)
 	ASSERT_EQ(0, mg_insmod(""));
 	ASSERT_EQ(0, mg_load_policy(HOLDING_POLICY));
 	expect_held(_metadata);
+}
+
+struct late_rule {
+	unsigned int delay_us;
+	int err;
+};
+
+static void *enforce_later(void *data)
+{
+	struct late_rule *late = data;
+
+	usleep(late->delay_us);
+	late->err = mg_write_file("mode", "enforce\n", strlen("enforce\n"));
+	return NULL;
+}
+
+/*
+ * A vCPU that is being made when a rule comes into force is held to it like all others. The moments
+ * are spread over the time that the making takes.
+ */
+TEST_F_TIMEOUT(load, vcpus_made_meanwhile, 300)
+{
+	const unsigned int rounds = 40;
+	uint64_t begin = now_ms();
+	unsigned int span_us;
+
+	vm_free(vm_create(VM_MAX_VCPUS, 0));
+	span_us = (now_ms() - begin + 1) * 1000;
+	ASSERT_EQ(0, mg_insmod("mode=off"));
+	ASSERT_EQ(0, mg_load_policy(DENY_WRITES));
+	for (unsigned int i = 0; i < rounds; i++) {
+		struct late_rule late = { .delay_us = span_us * i / rounds };
+		pthread_t thread;
+		struct vm *vm;
+
+		ASSERT_EQ(0, mg_set_mode("off"));
+		ASSERT_EQ(0, pthread_create(&thread, NULL, enforce_later, &late));
+		vm = vm_create(VM_MAX_VCPUS, 0);
+		pthread_join(thread, NULL);
+		ASSERT_EQ(0, late.err);
+		for (unsigned int n = 0; n < VM_MAX_VCPUS; n++) {
+			EXPECT_EQ(VECTOR_GP, guest_wrmsr(&vm->vcpus[n], MSR_KERNEL_GS_BASE,
+							 KGS_B).vector) {
+				TH_LOG("vCPU %u, %u of %u us", n, late.delay_us, span_us);
+			}
+		}
+		vm_free(vm);
+	}
 }
 
 /* A file of the module that is open does not stop it from going, nor outlives it. */

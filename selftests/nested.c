@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The same rows by a guest of the guest (L2), whose own hypervisor (L1) lets it do everything.
+ * Under SVM or VMX, whichever the CPU has.
  *
  * An MSR that the hardware's bitmap does not cover always exits to L1, whose business it then
  * is: no rule speaks. That too is checked.
@@ -28,19 +29,12 @@ FIXTURE_SETUP(row)
 {
 	table_up(_metadata, &self->table, 1, 0);
 	if (!nested_works(self->table.vm))
-		SKIP(return, "no nested SVM here");
+		SKIP(return, NESTED_MISSING);
 }
 
 FIXTURE_TEARDOWN(row)
 {
 	table_down(&self->table);
-}
-
-static bool bitmap_covers(uint32_t msr)
-{
-	uint32_t window = msr & ~0x1fffu;
-
-	return !window || window == 0xc0000000 || window == 0xc0010000;
 }
 
 /* An access that exits to L1 concerns nobody else. */
@@ -54,7 +48,7 @@ static void check_is_l1s(struct __test_metadata *_metadata, struct bench_table *
 	prepare_row(_metadata, row, table->vcpu);
 	start = mg_stats();
 	r = l2_access(table->vcpu, row->op, row->msr, row->value);
-	EXPECT_EQ(SVM_EXIT_CODE_MSR, r.l2_exit);
+	EXPECT_EQ(l2_exit_of_msr(row->op), r.l2_exit);
 	d = mg_stats_since(&start);
 	EXPECT_EQ(0, d.reads + d.writes + d.sequence);
 	EXPECT_FALSE(mg_next_event(table->listener, &event, 50));
@@ -62,7 +56,7 @@ static void check_is_l1s(struct __test_metadata *_metadata, struct bench_table *
 
 TEST_F(row, nested)
 {
-	if (bitmap_covers(variant->row.msr))
+	if (l2_bitmap_covers(variant->row.msr))
 		check_row(_metadata, &self->table, &variant->row, &by_l2);
 	else
 		check_is_l1s(_metadata, &self->table, &variant->row);
@@ -78,19 +72,47 @@ FIXTURE(l2_spin) {
 	struct bench_table table;
 };
 
+/*
+ * MSRs that the hardware lets L2 access on both vendors' CPUs if L1 does, and one (SYSENTER_ESP)
+ * that KVM passes to L1 on Intel, and intercepts there for L2.
+ */
 FIXTURE_VARIANT(l2_spin) {
 	int op;
+	uint32_t msr;
+	const char *deny;
+	bool exits;
 };
 
-FIXTURE_VARIANT_ADD(l2_spin, write) { .op = OP_WRMSR };
-FIXTURE_VARIANT_ADD(l2_spin, read) { .op = OP_RDMSR };
+#define DENY_KGS	"0xc0000102 deny deny quiet"
+#define DENY_FS		"0xc0000100 deny deny quiet"
+#define DENY_SYSENTER	"0x175 deny deny quiet"
+
+FIXTURE_VARIANT_ADD(l2_spin, write) {
+	.op = OP_WRMSR, .msr = MSR_KERNEL_GS_BASE, .deny = DENY_KGS,
+};
+
+FIXTURE_VARIANT_ADD(l2_spin, read) {
+	.op = OP_RDMSR, .msr = MSR_KERNEL_GS_BASE, .deny = DENY_KGS,
+};
+
+FIXTURE_VARIANT_ADD(l2_spin, write_fs_base) {
+	.op = OP_WRMSR, .msr = MSR_FS_BASE, .deny = DENY_FS,
+};
+
+FIXTURE_VARIANT_ADD(l2_spin, read_fs_base) {
+	.op = OP_RDMSR, .msr = MSR_FS_BASE, .deny = DENY_FS,
+};
+
+FIXTURE_VARIANT_ADD(l2_spin, write_sysenter_esp) {
+	.op = OP_WRMSR, .msr = MSR_SYSENTER_ESP, .deny = DENY_SYSENTER, .exits = true,
+};
 
 FIXTURE_SETUP(l2_spin)
 {
 	table_up(_metadata, &self->table, 1, 0);
 	if (!nested_works(self->table.vm))
-		SKIP(return, "no nested SVM here");
-	ASSERT_TRUE(vcpu_set_msr(self->table.vcpu, MSR_STAR, STAR_A));
+		SKIP(return, NESTED_MISSING);
+	ASSERT_TRUE(vcpu_set_msr(self->table.vcpu, variant->msr, KGS_A));
 }
 
 FIXTURE_TEARDOWN(l2_spin)
@@ -103,14 +125,29 @@ TEST_F(l2_spin, rule_before_it_starts)
 	struct vcpu *vcpu = self->table.vcpu;
 	struct access_result r;
 
-	use_policy(_metadata, "0xc0000081 deny deny quiet");
-	l2_spin_start(vcpu, variant->op, MSR_STAR, STAR_B);
+	use_policy(_metadata, variant->deny);
+	l2_spin_start(vcpu, variant->op, variant->msr, KGS_B);
 	ASSERT_TRUE(spin_wait_faults(vcpu, 1000, 10000));
 	EXPECT_EQ(0, spin_ok(vcpu));
 	r = guest_spin_stop(vcpu);
 	EXPECT_EQ(VECTOR_GP, r.vector);
 	EXPECT_EQ(r.insn_rip, r.fault_rip);
-	EXPECT_EQ(SVM_EXIT_CODE_VMMCALL, r.l2_exit);
+	EXPECT_EQ(l2_exit_of_call(), r.l2_exit);
+}
+
+/* Nothing between L2 and the hardware: only then do the tests below show what they say. */
+TEST_F(l2_spin, passed_through)
+{
+	struct bench_result r;
+
+	r = l2_bench(self->table.vcpu, variant->op, variant->msr, KGS_B, 20000);
+	EXPECT_EQ(0, r.faults);
+	if (!variant->exits)
+		EXPECT_LT(r.exits, 20000 / 20);
+	use_policy(_metadata, variant->deny);
+	r = l2_bench(self->table.vcpu, variant->op, variant->msr, KGS_B, 2000);
+	EXPECT_EQ(2000, r.faults);
+	EXPECT_GE(r.exits, 2000);
 }
 
 /* A rule published while L2 runs holds from then on, though L1 does not enter L2 again. */
@@ -119,14 +156,34 @@ TEST_F(l2_spin, rule_while_it_runs)
 	struct vcpu *vcpu = self->table.vcpu;
 	uint64_t ok;
 
-	l2_spin_start(vcpu, variant->op, MSR_STAR, STAR_B);
+	l2_spin_start(vcpu, variant->op, variant->msr, KGS_B);
 	ASSERT_TRUE(spin_wait_ok(vcpu, 10000, 10000));
 	EXPECT_EQ(0, spin_faults(vcpu));
-	use_policy(_metadata, "0xc0000081 deny deny quiet");
+	use_policy(_metadata, variant->deny);
 	ok = spin_ok(vcpu);
 	EXPECT_TRUE(spin_wait_faults(vcpu, 100, 5000));
 	EXPECT_LE(spin_ok(vcpu), ok + 1);
-	EXPECT_EQ(SVM_EXIT_CODE_VMMCALL, guest_spin_stop(vcpu).l2_exit);
+	EXPECT_EQ(l2_exit_of_call(), guest_spin_stop(vcpu).l2_exit);
+}
+
+/* Again and again in one run of L2: each time both ways. */
+TEST_F(l2_spin, rules_come_and_go_while_it_runs)
+{
+	struct vcpu *vcpu = self->table.vcpu;
+	uint64_t ok, faults;
+
+	l2_spin_start(vcpu, variant->op, variant->msr, KGS_B);
+	for (unsigned int i = 0; i < 5; i++) {
+		ASSERT_EQ(0, mg_load_policy(MG_ALLOW_ALL));
+		faults = spin_faults(vcpu);
+		ASSERT_TRUE(spin_wait_ok(vcpu, 100, 10000));
+		EXPECT_LE(spin_faults(vcpu), faults + 1);
+		ASSERT_EQ(0, mg_add_rule(variant->deny));
+		ok = spin_ok(vcpu);
+		EXPECT_TRUE(spin_wait_faults(vcpu, 100, 5000));
+		EXPECT_LE(spin_ok(vcpu), ok + 1);
+	}
+	EXPECT_EQ(l2_exit_of_call(), guest_spin_stop(vcpu).l2_exit);
 }
 
 /* Withdrawn while L2 runs: allowed at once, by hardware at the latest from the next entry on. */
@@ -136,31 +193,49 @@ TEST_F(l2_spin, rule_withdrawn_while_it_runs)
 	struct bench_result r;
 	uint64_t faults;
 
-	use_policy(_metadata, "0xc0000081 deny deny quiet");
-	l2_spin_start(vcpu, variant->op, MSR_STAR, STAR_B);
+	use_policy(_metadata, variant->deny);
+	l2_spin_start(vcpu, variant->op, variant->msr, KGS_B);
 	ASSERT_TRUE(spin_wait_faults(vcpu, 1000, 10000));
 	ASSERT_EQ(0, mg_load_policy(MG_ALLOW_ALL));
 	faults = spin_faults(vcpu);
 	EXPECT_TRUE(spin_wait_ok(vcpu, 100, 5000));
 	EXPECT_LE(spin_faults(vcpu), faults + 1);
-	EXPECT_EQ(SVM_EXIT_CODE_VMMCALL, guest_spin_stop(vcpu).l2_exit);
-	r = l2_bench(vcpu, variant->op, MSR_STAR, STAR_B, 20000);
+	EXPECT_EQ(l2_exit_of_call(), guest_spin_stop(vcpu).l2_exit);
+	r = l2_bench(vcpu, variant->op, variant->msr, KGS_B, 20000);
 	EXPECT_EQ(0, r.faults);
-	EXPECT_LT(r.exits, 20000 / 20);
+	if (!variant->exits)
+		EXPECT_LT(r.exits, 20000 / 20);
+}
+
+/* The rule came while L2 ran; L1, which was not running then, is held to it as well. */
+TEST_F(l2_spin, rule_outlives_it)
+{
+	struct vcpu *vcpu = self->table.vcpu;
+
+	l2_spin_start(vcpu, variant->op, variant->msr, KGS_B);
+	ASSERT_TRUE(spin_wait_ok(vcpu, 1000, 10000));
+	use_policy(_metadata, variant->deny);
+	EXPECT_EQ(l2_exit_of_call(), guest_spin_stop(vcpu).l2_exit);
+	EXPECT_EQ(VECTOR_GP, guest_access(vcpu, variant->op, variant->msr, KGS_B).vector);
+	EXPECT_EQ(VECTOR_GP, l2_access(vcpu, variant->op, variant->msr, KGS_B).vector);
+	ASSERT_EQ(0, mg_load_policy(MG_ALLOW_ALL));
+	EXPECT_EQ(0, guest_access(vcpu, variant->op, variant->msr, KGS_B).vector);
+	EXPECT_EQ(0, l2_access(vcpu, variant->op, variant->msr, KGS_B).vector);
 }
 
 /* A rule for L1's vCPU while it alternates between L1 and L2. */
 TEST_F(l2_spin, both_levels)
 {
 	struct vcpu *vcpu = self->table.vcpu;
+	uint32_t msr = variant->msr;
 
 	for (unsigned int i = 0; i < 10; i++) {
-		use_policy(_metadata, "0xc0000081 deny deny quiet");
-		EXPECT_EQ(VECTOR_GP, l2_access(vcpu, variant->op, MSR_STAR, STAR_B).vector);
-		EXPECT_EQ(VECTOR_GP, guest_access(vcpu, variant->op, MSR_STAR, STAR_B).vector);
+		use_policy(_metadata, variant->deny);
+		EXPECT_EQ(VECTOR_GP, l2_access(vcpu, variant->op, msr, KGS_B).vector);
+		EXPECT_EQ(VECTOR_GP, guest_access(vcpu, variant->op, msr, KGS_B).vector);
 		ASSERT_EQ(0, mg_load_policy(MG_ALLOW_ALL));
-		EXPECT_EQ(0, guest_access(vcpu, variant->op, MSR_STAR, STAR_B).vector);
-		EXPECT_EQ(0, l2_access(vcpu, variant->op, MSR_STAR, STAR_B).vector);
+		EXPECT_EQ(0, guest_access(vcpu, variant->op, msr, KGS_B).vector);
+		EXPECT_EQ(0, l2_access(vcpu, variant->op, msr, KGS_B).vector);
 	}
 }
 

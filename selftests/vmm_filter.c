@@ -51,27 +51,27 @@ FIXTURE_VARIANT(beside_filter) {
 #define FAULTS		.vector = VECTOR_GP
 #define VERDICT(name)	.verdict = MSRGUARD_VERDICT_##name
 
-#define ALLOW "0xc0000082 deny deny"
+#define ALLOW "0xc0000084 deny deny"
 FIXTURE_VARIANT_ADD(beside_filter, allow_write_filter_allows) { .c = {
-	.policy = ALLOW, .op = OP_WRMSR, .vmm = FILTER_ALLOWS, PASSES, .result = STAR_B,
+	.policy = ALLOW, .op = OP_WRMSR, .vmm = FILTER_ALLOWS, PASSES, .result = KGS_B,
 } };
 
 FIXTURE_VARIANT_ADD(beside_filter, allow_write_filter_faults) { .c = {
-	.policy = ALLOW, .op = OP_WRMSR, .vmm = FILTER_FAULTS, FAULTS, .result = STAR_A,
+	.policy = ALLOW, .op = OP_WRMSR, .vmm = FILTER_FAULTS, FAULTS, .result = KGS_A,
 } };
 
 FIXTURE_VARIANT_ADD(beside_filter, allow_write_userspace_grants) { .c = {
 	.policy = ALLOW, .op = OP_WRMSR, .vmm = USERSPACE_GRANTS, PASSES, .exits = 1,
-	.data = STAR_B, .result = STAR_A,
+	.data = KGS_B, .result = KGS_A,
 } };
 
 FIXTURE_VARIANT_ADD(beside_filter, allow_write_userspace_refuses) { .c = {
 	.policy = ALLOW, .op = OP_WRMSR, .vmm = USERSPACE_REFUSES, FAULTS, .exits = 1,
-	.data = STAR_B, .result = STAR_A,
+	.data = KGS_B, .result = KGS_A,
 } };
 
 FIXTURE_VARIANT_ADD(beside_filter, allow_read_filter_allows) { .c = {
-	.policy = ALLOW, .op = OP_RDMSR, .vmm = FILTER_ALLOWS, PASSES, .result = STAR_A,
+	.policy = ALLOW, .op = OP_RDMSR, .vmm = FILTER_ALLOWS, PASSES, .result = KGS_A,
 } };
 
 FIXTURE_VARIANT_ADD(beside_filter, allow_read_filter_faults) { .c = {
@@ -87,24 +87,24 @@ FIXTURE_VARIANT_ADD(beside_filter, allow_read_userspace_refuses) { .c = {
 	.policy = ALLOW, .op = OP_RDMSR, .vmm = USERSPACE_REFUSES, FAULTS, .exits = 1,
 } };
 
-#define DENY "0xc0000081 deny deny"
+#define DENY "0xc0000102 deny deny"
 FIXTURE_VARIANT_ADD(beside_filter, deny_write_filter_allows) { .c = {
-	.policy = DENY, .op = OP_WRMSR, .vmm = FILTER_ALLOWS, FAULTS, .result = STAR_A,
+	.policy = DENY, .op = OP_WRMSR, .vmm = FILTER_ALLOWS, FAULTS, .result = KGS_A,
 	VERDICT(DENIED),
 } };
 
 FIXTURE_VARIANT_ADD(beside_filter, deny_write_filter_faults) { .c = {
-	.policy = DENY, .op = OP_WRMSR, .vmm = FILTER_FAULTS, FAULTS, .result = STAR_A,
+	.policy = DENY, .op = OP_WRMSR, .vmm = FILTER_FAULTS, FAULTS, .result = KGS_A,
 	VERDICT(DENIED),
 } };
 
 FIXTURE_VARIANT_ADD(beside_filter, deny_write_userspace_grants) { .c = {
-	.policy = DENY, .op = OP_WRMSR, .vmm = USERSPACE_GRANTS, FAULTS, .result = STAR_A,
+	.policy = DENY, .op = OP_WRMSR, .vmm = USERSPACE_GRANTS, FAULTS, .result = KGS_A,
 	VERDICT(DENIED),
 } };
 
 FIXTURE_VARIANT_ADD(beside_filter, deny_write_userspace_refuses) { .c = {
-	.policy = DENY, .op = OP_WRMSR, .vmm = USERSPACE_REFUSES, FAULTS, .result = STAR_A,
+	.policy = DENY, .op = OP_WRMSR, .vmm = USERSPACE_REFUSES, FAULTS, .result = KGS_A,
 	VERDICT(DENIED),
 } };
 
@@ -125,24 +125,24 @@ FIXTURE_VARIANT_ADD(beside_filter, deny_read_userspace_refuses) { .c = {
 } };
 
 /* A drop looks like success to the guest; where the filter forbids it, a fault is stricter. */
-#define DROP "0xc0000081 drop drop"
+#define DROP "0xc0000102 drop drop"
 FIXTURE_VARIANT_ADD(beside_filter, drop_write_filter_allows) { .c = {
-	.policy = DROP, .op = OP_WRMSR, .vmm = FILTER_ALLOWS, PASSES, .result = STAR_A,
+	.policy = DROP, .op = OP_WRMSR, .vmm = FILTER_ALLOWS, PASSES, .result = KGS_A,
 	VERDICT(DROPPED),
 } };
 
 FIXTURE_VARIANT_ADD(beside_filter, drop_write_filter_faults) { .c = {
-	.policy = DROP, .op = OP_WRMSR, .vmm = FILTER_FAULTS, FAULTS, .result = STAR_A,
+	.policy = DROP, .op = OP_WRMSR, .vmm = FILTER_FAULTS, FAULTS, .result = KGS_A,
 	VERDICT(DENIED),
 } };
 
 FIXTURE_VARIANT_ADD(beside_filter, drop_write_userspace_grants) { .c = {
-	.policy = DROP, .op = OP_WRMSR, .vmm = USERSPACE_GRANTS, FAULTS, .result = STAR_A,
+	.policy = DROP, .op = OP_WRMSR, .vmm = USERSPACE_GRANTS, FAULTS, .result = KGS_A,
 	VERDICT(DENIED),
 } };
 
 FIXTURE_VARIANT_ADD(beside_filter, drop_write_userspace_refuses) { .c = {
-	.policy = DROP, .op = OP_WRMSR, .vmm = USERSPACE_REFUSES, FAULTS, .result = STAR_A,
+	.policy = DROP, .op = OP_WRMSR, .vmm = USERSPACE_REFUSES, FAULTS, .result = KGS_A,
 	VERDICT(DENIED),
 } };
 
@@ -164,30 +164,30 @@ FIXTURE_VARIANT_ADD(beside_filter, drop_read_userspace_refuses) { .c = {
 } };
 
 /* A masked write reaches userspace masked; a masked read does not, nobody could mask the answer. */
-#define HIDE "0xc0000081 mask=0xffff mask=0xffff,keep"
-#define MERGED ((STAR_A & ~MASK) | (STAR_B & MASK))
+#define HIDE "0xc0000102 mask=0xffff mask=0xffff,keep"
+#define MERGED ((KGS_A & ~MASK) | (KGS_B & MASK))
 FIXTURE_VARIANT_ADD(beside_filter, mask_write_filter_allows) { .c = {
 	.policy = HIDE, .op = OP_WRMSR, .vmm = FILTER_ALLOWS, PASSES, .result = MERGED,
 	VERDICT(MASKED),
 } };
 
 FIXTURE_VARIANT_ADD(beside_filter, mask_write_filter_faults) { .c = {
-	.policy = HIDE, .op = OP_WRMSR, .vmm = FILTER_FAULTS, FAULTS, .result = STAR_A,
+	.policy = HIDE, .op = OP_WRMSR, .vmm = FILTER_FAULTS, FAULTS, .result = KGS_A,
 	VERDICT(MASKED),
 } };
 
 FIXTURE_VARIANT_ADD(beside_filter, mask_write_userspace_grants) { .c = {
 	.policy = HIDE, .op = OP_WRMSR, .vmm = USERSPACE_GRANTS, PASSES, .exits = 1,
-	.data = MERGED, .result = STAR_A, VERDICT(MASKED),
+	.data = MERGED, .result = KGS_A, VERDICT(MASKED),
 } };
 
 FIXTURE_VARIANT_ADD(beside_filter, mask_write_userspace_refuses) { .c = {
 	.policy = HIDE, .op = OP_WRMSR, .vmm = USERSPACE_REFUSES, FAULTS, .exits = 1,
-	.data = MERGED, .result = STAR_A, VERDICT(MASKED),
+	.data = MERGED, .result = KGS_A, VERDICT(MASKED),
 } };
 
 FIXTURE_VARIANT_ADD(beside_filter, mask_read_filter_allows) { .c = {
-	.policy = HIDE, .op = OP_RDMSR, .vmm = FILTER_ALLOWS, PASSES, .result = STAR_A & MASK,
+	.policy = HIDE, .op = OP_RDMSR, .vmm = FILTER_ALLOWS, PASSES, .result = KGS_A & MASK,
 	VERDICT(MASKED),
 } };
 
@@ -204,9 +204,9 @@ FIXTURE_VARIANT_ADD(beside_filter, mask_read_userspace_refuses) { .c = {
 } };
 
 /* A mask that hides nothing of this value must not let userspace answer either. */
-#define HIDE_NOTHING "0xc0000081 mask=0x23ffffffffffff allow"
+#define HIDE_NOTHING "0xc0000102 mask=0x23ffffffffffff allow"
 FIXTURE_VARIANT_ADD(beside_filter, idle_mask_filter_allows) { .c = {
-	.policy = HIDE_NOTHING, .op = OP_RDMSR, .vmm = FILTER_ALLOWS, PASSES, .result = STAR_A,
+	.policy = HIDE_NOTHING, .op = OP_RDMSR, .vmm = FILTER_ALLOWS, PASSES, .result = KGS_A,
 } };
 
 FIXTURE_VARIANT_ADD(beside_filter, idle_mask_userspace_grants) { .c = {
@@ -215,20 +215,20 @@ FIXTURE_VARIANT_ADD(beside_filter, idle_mask_userspace_grants) { .c = {
 } };
 
 /* An audited rule leaves everything to the VMM, and still says what it would have done. */
-#define AUDIT "0xc0000081 deny deny audit"
+#define AUDIT "0xc0000102 deny deny audit"
 FIXTURE_VARIANT_ADD(beside_filter, audit_write_filter_allows) { .c = {
-	.policy = AUDIT, .op = OP_WRMSR, .vmm = FILTER_ALLOWS, PASSES, .result = STAR_B,
+	.policy = AUDIT, .op = OP_WRMSR, .vmm = FILTER_ALLOWS, PASSES, .result = KGS_B,
 	VERDICT(AUDITED),
 } };
 
 FIXTURE_VARIANT_ADD(beside_filter, audit_write_filter_faults) { .c = {
-	.policy = AUDIT, .op = OP_WRMSR, .vmm = FILTER_FAULTS, FAULTS, .result = STAR_A,
+	.policy = AUDIT, .op = OP_WRMSR, .vmm = FILTER_FAULTS, FAULTS, .result = KGS_A,
 	VERDICT(AUDITED),
 } };
 
 FIXTURE_VARIANT_ADD(beside_filter, audit_write_userspace_grants) { .c = {
 	.policy = AUDIT, .op = OP_WRMSR, .vmm = USERSPACE_GRANTS, PASSES, .exits = 1,
-	.data = STAR_B, .result = STAR_A, VERDICT(AUDITED),
+	.data = KGS_B, .result = KGS_A, VERDICT(AUDITED),
 } };
 
 FIXTURE_VARIANT_ADD(beside_filter, audit_read_userspace_grants) { .c = {
@@ -279,7 +279,7 @@ static void check_verdict(struct __test_metadata *_metadata, struct bench_table 
 	}
 	ASSERT_TRUE(mg_next_event(table->listener, &event, 2000));
 	EXPECT_EQ(verdict, event.verdict);
-	EXPECT_EQ(MSR_STAR, event.msr);
+	EXPECT_EQ(MSR_KERNEL_GS_BASE, event.msr);
 }
 
 static void check_combination(struct __test_metadata *_metadata, struct bench_table *table,
@@ -293,24 +293,25 @@ static void check_combination(struct __test_metadata *_metadata, struct bench_ta
 	struct mg_stats start;
 	uint64_t now;
 
-	ASSERT_TRUE(vcpu_set_msr(vcpu, MSR_STAR, STAR_A));
+	ASSERT_TRUE(vcpu_set_msr(vcpu, MSR_KERNEL_GS_BASE, KGS_A));
 	vcpu->on_msr_exit = answer_exit;
 	vcpu->msr_exit_context = &answer;
 	if (c->vmm != FILTER_FAULTS)
 		vm_userspace_msr(table->vm, KVM_MSR_EXIT_REASON_FILTER |
 					    KVM_MSR_EXIT_REASON_UNKNOWN |
 					    KVM_MSR_EXIT_REASON_INVAL);
-	vm_filter_one(table->vm, MSR_STAR, c->vmm == FILTER_ALLOWS, c->vmm == FILTER_ALLOWS);
+	vm_filter_one(table->vm, MSR_KERNEL_GS_BASE, c->vmm == FILTER_ALLOWS,
+		      c->vmm == FILTER_ALLOWS);
 	use_policy(_metadata, c->policy);
 
 	start = mg_stats();
-	r = access(vcpu, c->op, MSR_STAR, STAR_B);
+	r = access(vcpu, c->op, MSR_KERNEL_GS_BASE, KGS_B);
 	EXPECT_EQ(c->vector, r.vector);
 	EXPECT_TRUE(r.regs_intact);
 	EXPECT_EQ(c->exits, vcpu->msr_exits);
 	EXPECT_EQ(c->data, answer.data);
-	ASSERT_TRUE(vcpu_get_msr(vcpu, MSR_STAR, &now));
-	EXPECT_EQ(c->op == OP_WRMSR ? c->result : STAR_A, now);
+	ASSERT_TRUE(vcpu_get_msr(vcpu, MSR_KERNEL_GS_BASE, &now));
+	EXPECT_EQ(c->op == OP_WRMSR ? c->result : KGS_A, now);
 	if (c->op == OP_RDMSR && !c->vector)
 		EXPECT_EQ(c->result, r.value);
 	check_verdict(_metadata, table, c->verdict, &start);
@@ -318,7 +319,7 @@ static void check_combination(struct __test_metadata *_metadata, struct bench_ta
 	/* Without the policy the VMM has its way again. */
 	ASSERT_EQ(0, mg_load_policy(MG_ALLOW_ALL));
 	vcpu->msr_exits = 0;
-	r = access(vcpu, c->op, MSR_STAR, STAR_B);
+	r = access(vcpu, c->op, MSR_KERNEL_GS_BASE, KGS_B);
 	EXPECT_EQ(c->vmm == FILTER_ALLOWS || c->vmm == USERSPACE_GRANTS ? 0 : VECTOR_GP, r.vector);
 	EXPECT_EQ(c->vmm == USERSPACE_GRANTS || c->vmm == USERSPACE_REFUSES, vcpu->msr_exits);
 }
@@ -343,7 +344,7 @@ TEST_F(beside_filter, emulator)
 TEST_F(beside_filter, nested)
 {
 	if (!nested_works(self->table.vm))
-		SKIP(return, "no nested SVM here");
+		SKIP(return, NESTED_MISSING);
 	check_combination(_metadata, &self->table, &variant->c, l2_access);
 }
 
@@ -369,7 +370,7 @@ TEST_F(vmm, unknown_msr)
 		int vector;
 		unsigned int exits;
 	} rows[] = {
-		{ "0xc0000081 deny deny", 0, 1 },
+		{ "0xc0000102 deny deny", 0, 1 },
 		{ "0x12345 deny deny audit", 0, 1 },
 		{ "0x12345 deny deny", VECTOR_GP, 0 },
 		{ "0x12345 drop drop", 0, 0 },
@@ -402,19 +403,19 @@ TEST_F(vmm, both_change_while_it_spins)
 	struct vcpu *vcpu = self->table.vcpu;
 	uint64_t ok;
 
-	guest_spin_start(vcpu, OP_WRMSR, MSR_STAR, STAR_B);
+	guest_spin_start(vcpu, OP_WRMSR, MSR_KERNEL_GS_BASE, KGS_B);
 	for (unsigned int i = 0; i < 3; i++) {
 		ASSERT_TRUE(spin_wait_ok(vcpu, 1000, 5000));
-		use_policy(_metadata, "0xc0000081 allow deny quiet");
+		use_policy(_metadata, "0xc0000102 allow deny quiet");
 		ok = spin_ok(vcpu);
 		ASSERT_TRUE(spin_wait_faults(vcpu, 100, 5000));
-		vm_filter_one(vm, MSR_STAR, false, false);
+		vm_filter_one(vm, MSR_KERNEL_GS_BASE, false, false);
 		ASSERT_TRUE(spin_wait_faults(vcpu, 100, 5000));
 		/* The filter alone. */
 		ASSERT_EQ(0, mg_load_policy(MG_ALLOW_ALL));
 		ASSERT_TRUE(spin_wait_faults(vcpu, 100, 5000));
 		/* The policy alone. */
-		use_policy(_metadata, "0xc0000081 allow deny quiet");
+		use_policy(_metadata, "0xc0000102 allow deny quiet");
 		vm_clear_filter(vm);
 		ASSERT_TRUE(spin_wait_faults(vcpu, 100, 5000));
 		EXPECT_LE(spin_ok(vcpu), ok + 1);
@@ -459,7 +460,7 @@ TEST_F(vmm, own_access_is_untouched)
 	uint64_t star, value;
 
 	ASSERT_NE(NULL, list);
-	ASSERT_TRUE(vcpu_get_msr(vcpu, MSR_STAR, &star));
+	ASSERT_TRUE(vcpu_get_msr(vcpu, MSR_KERNEL_GS_BASE, &star));
 	list->nmsrs = max;
 	ASSERT_EQ(0, ioctl(self->table.vm->kvm_fd, KVM_GET_MSR_INDEX_LIST, list));
 	before = calloc(3 * list->nmsrs, sizeof(*before));
@@ -488,10 +489,10 @@ TEST_F(vmm, own_access_is_untouched)
 				TH_LOG("%x under %s", list->indices[i], policies[p]);
 			}
 		}
-		EXPECT_TRUE(vcpu_set_msr(vcpu, MSR_STAR, STAR_B + p));
-		EXPECT_TRUE(vcpu_get_msr(vcpu, MSR_STAR, &value));
-		EXPECT_EQ(STAR_B + p, value);
-		EXPECT_TRUE(vcpu_set_msr(vcpu, MSR_STAR, star));
+		EXPECT_TRUE(vcpu_set_msr(vcpu, MSR_KERNEL_GS_BASE, KGS_B + p));
+		EXPECT_TRUE(vcpu_get_msr(vcpu, MSR_KERNEL_GS_BASE, &value));
+		EXPECT_EQ(KGS_B + p, value);
+		EXPECT_TRUE(vcpu_set_msr(vcpu, MSR_KERNEL_GS_BASE, star));
 		d = mg_stats_since(&start);
 		EXPECT_EQ(0, d.reads + d.writes + d.sequence);
 	}

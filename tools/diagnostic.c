@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Why a text was refused, as compilers say it: NAME:LINE:COLUMN: reason, the line, a
- * caret. The line is somebody's file: nothing in it may steer the terminal.
+ * Why a text was refused, or what is doubtful in it, as compilers say it: NAME:LINE:COLUMN:
+ * reason, the line, a caret. The line is somebody's file: nothing in it may steer the terminal.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -139,4 +139,36 @@ void mg_diagnose(const char *name, const char *text, size_t len, const char *rea
 	fputc('\n', stderr);
 	if (place.line && find_line(text, len, place.line, &line, &line_len))
 		put_line(line, line_len, place.column);
+}
+
+/* One line of policy/warnings. Without a line number, or with 0, it is about the whole. */
+static void warn_of(const char *name, const char *text, size_t len)
+{
+	unsigned long line = 0;
+	size_t at;
+
+	at = strspn(text, "0123456789");
+	if (at && at < 10 && at + 1 < len && text[at] == ':' && text[at + 1] == ' ') {
+		line = strtoul(text, NULL, 10);
+		text += at + 2;
+		len -= at + 2;
+	}
+	mg_put_visible(stderr, name, strlen(name));
+	if (line)
+		fprintf(stderr, ":%lu", line);
+	fputs(": warning: ", stderr);
+	mg_put_visible(stderr, text, len);
+	fputc('\n', stderr);
+}
+
+void mg_warn_of(const char *name, const char *warnings)
+{
+	size_t len;
+
+	fflush(stdout);
+	for (; *warnings; warnings += len + (warnings[len] == '\n')) {
+		len = strcspn(warnings, "\n");
+		if (len)
+			warn_of(name, warnings, len);
+	}
 }

@@ -21,6 +21,7 @@ static const struct mg_command *const commands[] = {
 	&mg_command_add,
 	&mg_command_del,
 	&mg_command_mode,
+	&mg_command_verify,
 	&mg_command_watch,
 };
 
@@ -74,6 +75,18 @@ bool mg_parse_u64(const char *text, int base, uint64_t *value)
 	return true;
 }
 
+size_t mg_split(char *line, char **words, size_t max)
+{
+	static const char blanks[] = " \t";
+	char *rest = NULL, *word;
+	size_t count = 0;
+
+	for (word = strtok_r(line, blanks, &rest); word && count < max;
+	     word = strtok_r(NULL, blanks, &rest))
+		words[count++] = word;
+	return count;
+}
+
 int mg_usage(const struct mg_command *command)
 {
 	fprintf(stderr, "usage: msrguard %s%s%s\nmore: msrguard %s --help\n", command->name,
@@ -100,7 +113,7 @@ static void print_help(FILE *out)
 	      "  msrguard COMMAND --help   how a command is used\n"
 	      "  msrguard --version        version of this command\n\n"
 	      "Exit status: 0 all well; 1 something is wrong, or was refused; 2 wrong usage;\n"
-	      "3 the module is not loaded; 4 no permission. See msrguard(8).\n", out);
+	      "3 the module is not loaded; 4 no permission. verify also has 5 and 6. See msrguard(8).\n", out);
 }
 
 static void print_command_help(const struct mg_command *command)

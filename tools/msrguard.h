@@ -12,6 +12,8 @@
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 #define MG_HASH_DIGITS	64
+/* What the policy in force promises and this host cannot keep, "LINE: text" a line. */
+#define MG_WARNINGS_FILE	"policy/warnings"
 /* What the module takes at most. */
 #define MG_POLICY_MAX	(32u << 20)
 
@@ -22,6 +24,8 @@ enum mg_exit {
 	MG_EXIT_USAGE,
 	MG_EXIT_NOT_LOADED,
 	MG_EXIT_NO_PERMISSION,
+	MG_EXIT_DIFFERS,	/* verify: the hardware lets through what the policy guards */
+	MG_EXIT_UNVERIFIED,	/* verify: the hardware could not be looked at */
 };
 
 /**
@@ -68,13 +72,17 @@ char *mg_format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /** mg_parse_u64 - the whole of @text as a number; false if it is none or too large */
 bool mg_parse_u64(const char *text, int base, uint64_t *value);
 
-/* status.c, policy.c, watch.c */
+/** mg_split - split a line at blanks, in place; returns how many words, at most @max */
+size_t mg_split(char *line, char **words, size_t max);
+
+/* status.c, policy.c, verify.c, watch.c */
 extern const struct mg_command mg_command_status;
 extern const struct mg_command mg_command_load;
 extern const struct mg_command mg_command_show;
 extern const struct mg_command mg_command_add;
 extern const struct mg_command mg_command_del;
 extern const struct mg_command mg_command_mode;
+extern const struct mg_command mg_command_verify;
 extern const struct mg_command mg_command_watch;
 
 /* sysfs.c: the module's files by their name below /sys/kernel/msrguard */
@@ -87,6 +95,9 @@ bool mg_sysfs_loaded(void);
 
 /** mg_sysfs_host_module - whether the kernel has that module, loaded or built in */
 bool mg_sysfs_host_module(const char *module);
+
+/** mg_sysfs_parameter_is_off - whether the module's parameter is there and off */
+bool mg_sysfs_parameter_is_off(const char *parameter);
 
 /**
  * mg_sysfs_open - open one of the module's files
@@ -112,6 +123,16 @@ int mg_sysfs_read_line(const char *name, char **text);
 
 /** mg_sysfs_read_u64 - the same for a decimal number; -EBADMSG if it is none */
 int mg_sysfs_read_u64(const char *name, uint64_t *value);
+
+/**
+ * mg_sysfs_each_line - hand out the lines of a file, but those that start with #
+ * @name:    below the module's folder
+ * @take:    gets each line, to do with as it likes; a negative errno ends it
+ * @context: for @take
+ *
+ * Return: 0 or a negative errno, @take's too.
+ */
+int mg_sysfs_each_line(const char *name, int (*take)(void *context, char *line), void *context);
 
 /** mg_sysfs_write - write in one write(2); a short one is -EIO */
 int mg_sysfs_write(const char *name, const char *data, size_t len);
@@ -169,6 +190,13 @@ int mg_active_read(struct mg_active *active, bool with_text, const char **culpri
  * @reason: content of policy/error, "LINE:COLUMN: reason"
  */
 void mg_diagnose(const char *name, const char *text, size_t len, const char *reason);
+
+/**
+ * mg_warn_of - print the warnings about a policy that the kernel took
+ * @name:     what to call the policy's text
+ * @warnings: content of policy/warnings, "LINE: text" a line
+ */
+void mg_warn_of(const char *name, const char *warnings);
 
 /** mg_put_visible - print, with what a terminal would obey made visible */
 void mg_put_visible(FILE *out, const char *text, size_t len);

@@ -15,6 +15,8 @@
 #include "netlink.h"
 
 #define ANSWER_SECONDS	5
+/* The kernel fills its part of a dump up to what was read before, and to this at most. */
+#define DUMP_MAX	32768
 #define CTRL_NAME	"nlctrl"
 #define CTRL_GROUP	"notify"
 
@@ -181,6 +183,115 @@ int mg_nl_status(struct mg_nl *nl, struct mg_nl_status *status)
 	return talk(nl, message, take_status, status);
 }
 
+struct reply {
+	bool (*take)(void *context, const struct nlmsghdr *message);
+	void *context;
+	struct mg_nl_refusal *refusal;
+	bool interrupted;	/* not of one piece, says the kernel */
+	bool done;
+};
+
+/* @at is the first of the attributes behind an error that say more about it. */
+static void take_refusal(const struct nlmsghdr *request, const struct nlmsghdr *message, size_t at,
+			 struct mg_nl_refusal *refusal)
+{
+	size_t end = mnl_nlmsg_get_payload_len(message), place;
+	const char *payload = mnl_nlmsg_get_payload(message);
+	const struct nlattr *attr;
+
+	if (!(message->nlmsg_flags & NLM_F_ACK_TLVS))
+		return;
+	while (at < end) {
+		attr = (const struct nlattr *)(payload + at);
+		if (!mnl_attr_ok(attr, end - at))
+			return;
+		if (mnl_attr_get_type(attr) == NLMSGERR_ATTR_MSG &&
+		    mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
+			snprintf(refusal->text, sizeof(refusal->text), "%s",
+				 mnl_attr_get_str(attr));
+		if (mnl_attr_get_type(attr) == NLMSGERR_ATTR_OFFS &&
+		    mnl_attr_validate(attr, MNL_TYPE_U32) >= 0) {
+			place = mnl_attr_get_u32(attr);
+			if (place % MNL_ALIGNTO == 0 &&
+			    place + sizeof(*attr) <= request->nlmsg_len)
+				refusal->bad_attr = mnl_attr_get_type((const struct nlattr *)
+					((const char *)request + place));
+		}
+		at += MNL_ALIGN(attr->nla_len);
+	}
+}
+
+/* The kernel's last word: 0, the negative errno in it, or -EBADMSG. */
+static int take_end(const struct nlmsghdr *request, const struct nlmsghdr *message,
+		    struct mg_nl_refusal *refusal)
+{
+	const struct nlmsgerr *error = mnl_nlmsg_get_payload(message);
+	size_t size, len = mnl_nlmsg_get_payload_len(message);
+
+	size = message->nlmsg_type == NLMSG_ERROR ? sizeof(*error) : sizeof(error->error);
+	if (len < size || error->error > 0)
+		return -EBADMSG;
+	/* An error comes with the request's header, and all of it unless capped. */
+	if (message->nlmsg_type == NLMSG_ERROR && !(message->nlmsg_flags & NLM_F_CAPPED))
+		size += MNL_ALIGN(request->nlmsg_len) - NLMSG_HDRLEN;
+	take_refusal(request, message, size, refusal);
+	return error->error;
+}
+
+static int take_datagram(struct mg_nl *nl, const struct nlmsghdr *request, const void *buf, int len,
+			 struct reply *reply)
+{
+	unsigned int port = mnl_socket_get_portid(nl->requests);
+	const struct nlmsghdr *message;
+
+	for (message = buf; mnl_nlmsg_ok(message, len); message = mnl_nlmsg_next(message, &len)) {
+		/* Of an earlier request that was given up. */
+		if (!mnl_nlmsg_portid_ok(message, port) ||
+		    !mnl_nlmsg_seq_ok(message, request->nlmsg_seq))
+			continue;
+		if (message->nlmsg_flags & NLM_F_DUMP_INTR)
+			reply->interrupted = true;
+		if (message->nlmsg_type == NLMSG_DONE || message->nlmsg_type == NLMSG_ERROR) {
+			reply->done = true;
+			return take_end(request, message, reply->refusal);
+		}
+		if (message->nlmsg_type != nl->family)
+			return -EBADMSG;
+		/* To its end all the same: there is one dump at a time on a socket. */
+		if (!reply->interrupted && !reply->take(reply->context, message))
+			return -EBADMSG;
+	}
+	return len ? -EBADMSG : 0;
+}
+
+int mg_nl_verify(struct mg_nl *nl, uint64_t vm,
+		 bool (*take)(void *context, const struct nlmsghdr *message), void *context,
+		 struct mg_nl_refusal *refusal)
+{
+	char buf[DUMP_MAX] __attribute__((aligned(NLMSG_ALIGNTO)));
+	char ask[MNL_ALIGN(sizeof(struct nlmsghdr)) + 64] __attribute__((aligned(NLMSG_ALIGNTO)));
+	struct reply reply = { .take = take, .context = context, .refusal = refusal };
+	struct nlmsghdr *message;
+	ssize_t len;
+	int err = 0;
+
+	memset(refusal, 0, sizeof(*refusal));
+	message = request(nl, ask, nl->family, MSRGUARD_CMD_VERIFY, MSRGUARD_FAMILY_VERSION);
+	message->nlmsg_flags |= NLM_F_DUMP;
+	mnl_attr_put_u64(message, MSRGUARD_A_VERIFY_VM_ID, vm);
+	if (mnl_socket_sendto(nl->requests, message, message->nlmsg_len) < 0)
+		return -errno;
+	while (!err && !reply.done) {
+		len = mnl_socket_recvfrom(nl->requests, buf, sizeof(buf));
+		if (len < 0 && errno == EINTR)
+			continue;
+		if (len < 0)
+			return errno == EAGAIN ? -ETIMEDOUT : -errno;
+		err = take_datagram(nl, message, buf, len, &reply);
+	}
+	return !err && reply.interrupted ? -EINTR : err;
+}
+
 static struct mnl_socket *open_socket(void)
 {
 	struct mnl_socket *sock = mnl_socket_open2(NETLINK_GENERIC, SOCK_CLOEXEC);
@@ -198,7 +309,7 @@ static int no_socket(void)
 	return MG_EXIT_WRONG;
 }
 
-static int no_family(int err)
+static int no_family(const struct mg_nl *nl, int err)
 {
 	if (err != -ENOENT) {
 		mg_complain("cannot ask for the netlink family %s: %s", MSRGUARD_FAMILY_NAME,
@@ -209,8 +320,8 @@ static int no_family(int err)
 		return mg_sysfs_fail("mode", err);
 	mg_complain("the netlink family %s is not in this network namespace",
 		    MSRGUARD_FAMILY_NAME);
-	fputs("  do: run this in the host's own network namespace, for example with\n"
-	      "      nsenter --net=/proc/1/ns/net msrguard watch\n", stderr);
+	fprintf(stderr, "  do: run this in the host's own network namespace, for example with\n"
+		"      nsenter --net=/proc/1/ns/net msrguard %s\n", nl->command);
 	return MG_EXIT_WRONG;
 }
 
@@ -237,30 +348,58 @@ static void set_buffer(struct mg_nl *nl, int bytes)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
 }
 
-int mg_nl_listen(struct mg_nl *nl, unsigned int buffer)
+/* Open the socket for requests and find the family. 0 or the exit code after a complaint. */
+static int open_requests(struct mg_nl *nl, const char *command, struct family *family)
 {
 	const struct timeval timeout = { .tv_sec = ANSWER_SECONDS };
-	struct family family = { .group_name = MSRGUARD_MCGRP_EVENTS };
-	struct family ctrl = { .group_name = CTRL_GROUP };
-	int err, ret, on = 1;
+	int err, on = 1;
 
 	memset(nl, 0, sizeof(*nl));
+	nl->command = command;
 	nl->requests = open_socket();
 	if (!nl->requests)
 		return no_socket();
 	/* Whatever goes wrong in the kernel, do not wait for ever. */
 	setsockopt(mnl_socket_get_fd(nl->requests), SOL_SOCKET, SO_RCVTIMEO, &timeout,
 		   sizeof(timeout));
-	err = find_family(nl, MSRGUARD_FAMILY_NAME, &family);
+	/* Without its words, what the kernel refuses is still refused. */
+	mnl_socket_setsockopt(nl->requests, NETLINK_EXT_ACK, &on, sizeof(on));
+	err = find_family(nl, MSRGUARD_FAMILY_NAME, family);
 	if (err)
-		return no_family(err);
-	if (!family.id || !family.group) {
-		mg_complain("the netlink family %s has no group \"%s\"", MSRGUARD_FAMILY_NAME,
-			    MSRGUARD_MCGRP_EVENTS);
-		fputs("  do: use the command and the module of the same version\n", stderr);
-		return MG_EXIT_WRONG;
-	}
-	nl->family = family.id;
+		return no_family(nl, err);
+	nl->family = family->id;
+	return MG_EXIT_OK;
+}
+
+static int other_version(const char *what)
+{
+	mg_complain("the netlink family %s has no %s", MSRGUARD_FAMILY_NAME, what);
+	fputs("  do: use the command and the module of the same version\n", stderr);
+	return MG_EXIT_WRONG;
+}
+
+int mg_nl_open(struct mg_nl *nl, const char *command)
+{
+	struct family family = { .group_name = MSRGUARD_MCGRP_EVENTS };
+	int ret;
+
+	ret = open_requests(nl, command, &family);
+	if (!ret && !family.id)
+		ret = other_version("number");
+	return ret;
+}
+
+int mg_nl_listen(struct mg_nl *nl, const char *command, unsigned int buffer)
+{
+	struct family family = { .group_name = MSRGUARD_MCGRP_EVENTS };
+	struct family ctrl = { .group_name = CTRL_GROUP };
+	int err, ret, on = 1;
+
+	ret = open_requests(nl, command, &family);
+	if (ret)
+		return ret;
+	if (!family.id || !family.group)
+		return other_version("group \"" MSRGUARD_MCGRP_EVENTS "\"");
 
 	nl->events = open_socket();
 	if (!nl->events)

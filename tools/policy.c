@@ -112,7 +112,23 @@ static int read_policy_file(const char *path, char **text, size_t *len)
 	return err ? MG_EXIT_WRONG : MG_EXIT_OK;
 }
 
-static int publish(const char *name, const char *text, size_t len)
+/*
+ * NULL if there is no such file, as with an older module. That it cannot be read is told, but the
+ * policy is in force by now: it makes no failure of that.
+ */
+static char *read_warnings(void)
+{
+	char *warnings = NULL;
+	int err;
+
+	err = mg_sysfs_read(MG_WARNINGS_FILE, &warnings, NULL);
+	if (err && err != -ENOENT)
+		mg_sysfs_fail(MG_WARNINGS_FILE, err);
+	return err ? NULL : warnings;
+}
+
+/* Sets *@warnings to those about @text, to be freed by the caller. */
+static int publish(const char *name, const char *text, size_t len, char **warnings)
 {
 	int lock, err, ret = MG_EXIT_OK;
 
@@ -133,6 +149,8 @@ static int publish(const char *name, const char *text, size_t len)
 		err = mg_sysfs_write("policy/commit", "1\n", 2);
 		if (err)
 			ret = refused("policy/commit", name, text, len, err);
+		else
+			*warnings = read_warnings();
 	}
 	unlock_policy(lock);
 	return ret;
@@ -154,8 +172,8 @@ static int report_generation(const char *what)
 
 static int run_load(const struct mg_command *command, int argc, char **argv)
 {
+	char *text, *warnings = NULL;
 	const char *name;
-	char *text;
 	size_t len;
 	int ret;
 
@@ -169,9 +187,13 @@ static int run_load(const struct mg_command *command, int argc, char **argv)
 	ret = read_policy_file(argv[optind], &text, &len);
 	if (ret)
 		return ret;
-	ret = publish(name, text, len);
-	if (!ret)
+	ret = publish(name, text, len, &warnings);
+	if (!ret) {
+		if (warnings)
+			mg_warn_of(name, warnings);
 		ret = report_generation("policy loaded");
+	}
+	free(warnings);
 	free(text);
 	return ret;
 }
@@ -350,7 +372,8 @@ const struct mg_command mg_command_load = {
 	.help =
 "All or nothing: if any line is refused, the running policy stays as it is, and the\n"
 "line, the column and the reason are printed. Otherwise generation and hash of the\n"
-"policy are read back and printed.\n\n"
+"policy are read back and printed. What the policy promises and this host cannot keep\n"
+"is told as a warning, with its line; the policy is in force all the same.\n\n"
 "  -    read the policy from standard input\n",
 	.run = run_load,
 };

@@ -62,7 +62,7 @@ static void judge_hooks(struct mg_state *state)
 			continue;
 		if (!strcmp(hook->state, "shared"))
 			mg_problem_add(state, false,
-				       mg_format("hook %s: a tracer shares %s; it works, but costs more",
+				       mg_format("hook %s: a tracer or a live patch shares %s; it works, but costs more",
 						 hook->name, hook->function),
 				       NULL);
 		else
@@ -71,6 +71,50 @@ static void judge_hooks(struct mg_state *state)
 						 hook->name, hook->state, hook->function),
 				       mg_format("look for the reason in dmesg and for other users in /sys/kernel/tracing/enabled_functions, then load the module again"));
 	}
+}
+
+/*
+ * Every hook that decides is a direct call if it can be: one that is not, either was not to be, or
+ * found the slot taken. (What only watches is an "observer".)
+ */
+static void judge_mechanisms(struct mg_state *state)
+{
+	char *names = NULL, *longer;
+	const struct mg_hook *hook;
+	size_t i, count = 0;
+
+	for (i = 0; i < state->nr_hooks; i++) {
+		hook = &state->hooks[i];
+		if (strcmp(hook->mechanism, "callback"))
+			continue;
+		longer = names ? mg_format("%s, %s", names, hook->name) :
+				 mg_format("%s", hook->name);
+		free(names);
+		names = longer;
+		count++;
+	}
+	if (!count)
+		return;
+	if (mg_sysfs_parameter_is_off("direct"))
+		mg_problem_add(state, false,
+			       mg_format("%s: called back by ftrace, as the parameter direct=0 asks; every access is guarded all the same, and costs more",
+					 names),
+			       mg_format("load the module without direct=0"));
+	else
+		mg_problem_add(state, false,
+			       mg_format("%s: called back by ftrace, because the direct-call slot of the %s was taken when the module was loaded; every access is guarded all the same, and costs more",
+					 names, count > 1 ? "functions" : "function"),
+			       mg_format("to have direct calls, end the other user (a BPF program, for one; see /sys/kernel/tracing/enabled_functions) and load the module again"));
+	free(names);
+}
+
+static void judge_warnings(struct mg_state *state)
+{
+	if (state->nr_warnings)
+		mg_problem_add(state, false,
+			       mg_format("the policy has %" PRIu32 " warning%s: it promises what this host cannot keep",
+					 state->nr_warnings, state->nr_warnings > 1 ? "s" : ""),
+			       mg_format("cat %s/" MG_WARNINGS_FILE, mg_sysfs_dir()));
 }
 
 static void judge_events(struct mg_state *state)
@@ -99,7 +143,9 @@ void mg_problems_find(struct mg_state *state)
 {
 	judge_mode(state);
 	judge_policy(state);
+	judge_warnings(state);
 	judge_hooks(state);
+	judge_mechanisms(state);
 	judge_events(state);
 	judge_kvm(state);
 }

@@ -9,7 +9,6 @@
 
 #define BLANKS		" \t"
 #define HOOK_WORDS	5
-#define VM_WORDS	(3 + MG_NR_VM_STATS)
 
 const char *const mg_stat_names[MG_NR_STATS] = {
 	[MG_STAT_READS]		= "reads",
@@ -40,23 +39,11 @@ static bool cannot_read(struct mg_state *state, const char *name, int err)
 	return code != MG_EXIT_WRONG;
 }
 
-/* Split a line at blanks; returns how many words there are, at most @max. */
-static size_t split(char *line, char **words, size_t max)
-{
-	char *rest = NULL, *word;
-	size_t count = 0;
-
-	for (word = strtok_r(line, BLANKS, &rest); word && count < max;
-	     word = strtok_r(NULL, BLANKS, &rest))
-		words[count++] = word;
-	return count;
-}
-
 static bool parse_hook(char *line, struct mg_hook *hook)
 {
 	char *words[HOOK_WORDS];
 
-	if (split(line, words, HOOK_WORDS) != HOOK_WORDS ||
+	if (mg_split(line, words, HOOK_WORDS) != HOOK_WORDS ||
 	    !mg_parse_u64(words[4], 10, &hook->calls))
 		return false;
 	hook->name = mg_format("%s", words[0]);
@@ -66,28 +53,9 @@ static bool parse_hook(char *line, struct mg_hook *hook)
 	return true;
 }
 
-static bool parse_vm(char *line, struct mg_vm *vm)
+static int add_hook(void *context, char *line)
 {
-	char *words[VM_WORDS];
-	uint64_t numbers[VM_WORDS];
-	size_t i;
-
-	if (split(line, words, VM_WORDS) != VM_WORDS)
-		return false;
-	for (i = 0; i < VM_WORDS; i++)
-		if (!mg_parse_u64(words[i], 10, &numbers[i]))
-			return false;
-	if (numbers[1] > UINT32_MAX || numbers[2] > UINT32_MAX)
-		return false;
-	vm->id = numbers[0];
-	vm->pid = numbers[1];
-	vm->vcpus = numbers[2];
-	memcpy(vm->stats, numbers + 3, sizeof(vm->stats));
-	return true;
-}
-
-static int add_hook(struct mg_state *state, char *line)
-{
+	struct mg_state *state = context;
 	struct mg_hook *hooks;
 
 	hooks = mg_alloc_check(realloc(state->hooks, (state->nr_hooks + 1) * sizeof(*hooks)));
@@ -98,34 +66,37 @@ static int add_hook(struct mg_state *state, char *line)
 	return 0;
 }
 
-static int add_vm(struct mg_state *state, char *line)
+static bool read_hooks(struct mg_state *state)
 {
-	struct mg_vm *vms;
+	int err = mg_sysfs_each_line("hooks", add_hook, state);
 
-	vms = mg_alloc_check(realloc(state->vms, (state->nr_vms + 1) * sizeof(*vms)));
-	state->vms = vms;
-	if (!parse_vm(line, &vms[state->nr_vms]))
-		return -EBADMSG;
-	state->nr_vms++;
-	return 0;
+	return !err || !cannot_read(state, "hooks", err);
 }
 
-/* A file of one item a line; a line that starts with # is a heading. */
-static bool read_table(struct mg_state *state, const char *name,
-		       int (*add)(struct mg_state *state, char *line))
+static bool read_vms(struct mg_state *state)
 {
-	char *text, *line, *rest = NULL;
+	int err = mg_vms_read(&state->vms, &state->nr_vms);
+
+	return !err || !cannot_read(state, MG_VMS_FILE, err);
+}
+
+/* An older module has no such file. */
+static bool read_warnings(struct mg_state *state)
+{
+	const char *at;
+	size_t len;
 	int err;
 
-	err = mg_sysfs_read(name, &text, NULL);
+	err = mg_sysfs_read(MG_WARNINGS_FILE, &state->warnings, NULL);
+	if (err == -ENOENT && mg_sysfs_loaded())
+		return true;
 	if (err)
-		return !cannot_read(state, name, err);
-	for (line = strtok_r(text, "\n", &rest); line && !err;
-	     line = strtok_r(NULL, "\n", &rest))
-		if (*line != '#')
-			err = add(state, line);
-	free(text);
-	return !err || !cannot_read(state, name, err);
+		return !cannot_read(state, MG_WARNINGS_FILE, err);
+	for (at = state->warnings; *at; at += len + (at[len] == '\n')) {
+		len = strcspn(at, "\n");
+		state->nr_warnings += len > 0;
+	}
+	return true;
 }
 
 static bool read_stats(struct mg_state *state)
@@ -195,8 +166,9 @@ static bool gather(struct mg_state *state)
 	}
 	parse_active(state);
 	return read_line(state, "policy/error", &state->last_error) &&
-	       read_table(state, "hooks", add_hook) &&
-	       read_table(state, "vms/list", add_vm) &&
+	       read_warnings(state) &&
+	       read_hooks(state) &&
+	       read_vms(state) &&
 	       read_stats(state);
 }
 
@@ -220,6 +192,7 @@ static void free_state(struct mg_state *state)
 	free(state->mode);
 	free(state->active.text);
 	free(state->last_error);
+	free(state->warnings);
 }
 
 static int run_status(const struct mg_command *command, int argc, char **argv)

@@ -7,23 +7,7 @@
 #define MSRGUARD_STATUS_H
 
 #include "msrguard.h"
-
-enum mg_stat {
-	MG_STAT_READS,
-	MG_STAT_WRITES,
-	MG_STAT_DENIED,
-	MG_STAT_DROPPED,
-	MG_STAT_MASKED,
-	MG_STAT_AUDITED,
-	MG_STAT_SEQUENCE,
-	MG_STAT_SENT,
-	MG_STAT_LOST,
-	MG_STAT_UNATTRIBUTED,
-	MG_NR_STATS,
-};
-
-/* The first ones are also counted by VM. */
-#define MG_NR_VM_STATS	(MG_STAT_AUDITED + 1)
+#include "vms.h"
 
 struct mg_hook {
 	char *name;
@@ -31,13 +15,6 @@ struct mg_hook {
 	char *mechanism;
 	char *state;
 	uint64_t calls;
-};
-
-struct mg_vm {
-	uint64_t id;
-	uint32_t pid;
-	uint32_t vcpus;
-	uint64_t stats[MG_NR_VM_STATS];
 };
 
 struct mg_problem {
@@ -56,6 +33,8 @@ struct mg_problem {
  * @default_read:  of the default line; "?" if there is none
  * @default_write: likewise
  * @last_error:    policy/error, empty after a success
+ * @warnings:      policy/warnings, one a line; NULL if the module has no such file
+ * @nr_warnings:   how many lines that are
  * @stats:         host-wide counters
  */
 struct mg_state {
@@ -66,6 +45,8 @@ struct mg_state {
 	char default_read[32];
 	char default_write[32];
 	char *last_error;
+	char *warnings;
+	uint32_t nr_warnings;
 	uint64_t stats[MG_NR_STATS];
 	struct mg_hook *hooks;
 	size_t nr_hooks;

@@ -21,6 +21,10 @@ static void add_policy(struct json_object *root, const struct mg_state *state)
 	line = mg_json_sub(policy, "default");
 	mg_json_string(line, "read", state->default_read);
 	mg_json_string(line, "write", state->default_write);
+	if (state->warnings)
+		mg_json_u32(policy, "warnings", state->nr_warnings);
+	else
+		mg_json_null(policy, "warnings");
 	mg_json_string(policy, "last_error",
 		       state->last_error && *state->last_error ? state->last_error : NULL);
 }

@@ -42,6 +42,21 @@ bool mg_sysfs_host_module(const char *module)
 	return !access(path, F_OK);
 }
 
+bool mg_sysfs_parameter_is_off(const char *parameter)
+{
+	char path[PATH_MAX], value = '\0';
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/module/msrguard/parameters/%s", sysfs_root(), parameter);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	if (read(fd, &value, 1) != 1)
+		value = '\0';
+	close(fd);
+	return value == 'N' || value == '0';
+}
+
 int mg_sysfs_open(const char *name, int flags)
 {
 	char path[PATH_MAX];
@@ -123,6 +138,22 @@ int mg_sysfs_read_u64(const char *name, uint64_t *value)
 		return err;
 	if (!mg_parse_u64(text, 10, value))
 		err = -EBADMSG;
+	free(text);
+	return err;
+}
+
+int mg_sysfs_each_line(const char *name, int (*take)(void *context, char *line), void *context)
+{
+	char *text, *line, *rest = NULL;
+	int err;
+
+	err = mg_sysfs_read(name, &text, NULL);
+	if (err)
+		return err;
+	for (line = strtok_r(text, "\n", &rest); line && !err;
+	     line = strtok_r(NULL, "\n", &rest))
+		if (*line != '#')
+			err = take(context, line);
 	free(text);
 	return err;
 }

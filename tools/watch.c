@@ -312,7 +312,7 @@ static int start(struct watch *watch, unsigned int buffer)
 	struct mg_nl_status status;
 	int err, ret;
 
-	ret = mg_nl_listen(&watch->nl, buffer);
+	ret = mg_nl_listen(&watch->nl, "watch", buffer);
 	if (ret)
 		return ret;
 	nanosleep(&settle_in, NULL);

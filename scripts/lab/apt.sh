@@ -1,12 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 #
-# Package downloads for fetch and fetch-source. Sourced after lib.sh.
+# Package downloads. Sourced after lib.sh. With APT_ROOT set, all of it means the
+# apt of the Debian in that folder (see "chroot"), not this machine's.
+
+apt_in_root()
+{
+	if [[ ${APT_ROOT:-} ]]; then
+		PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C HOME=/root TMPDIR=/tmp \
+			DEBIAN_FRONTEND=noninteractive chroot "$APT_ROOT" "$@"
+	else
+		"$@"
+	fi
+}
 
 # The sandbox user of apt cannot write into the cache of root.
 apt_get()
 {
-	apt-get -q -o APT::Sandbox::User=root -o DPkg::Lock::Timeout=300 \
+	apt_in_root apt-get -q -o APT::Sandbox::User=root -o DPkg::Lock::Timeout=300 \
 		-o Acquire::Retries=3 "$@"
 }
 
@@ -32,13 +43,13 @@ apt_refresh()
 # apt_newest PATTERN: the newest package whose whole name matches.
 apt_newest()
 {
-	apt-cache pkgnames | grep -Ex -- "$1" | sort -V | tail -n 1 || true
+	apt_in_root apt-cache pkgnames | grep -Ex -- "$1" | sort -V | tail -n 1 || true
 }
 
 # apt_field PACKAGE FIELD: of the candidate version.
 apt_field()
 {
-	apt-cache show --no-all-versions -- "$1" | sed -n "s/^$2: //p" | head -n 1
+	apt_in_root apt-cache show --no-all-versions -- "$1" | sed -n "s/^$2: //p" | head -n 1
 }
 
 # apt_download PACKAGE=VERSION...: into $MG_CACHE/debs; prints a path for each. A
@@ -46,15 +57,18 @@ apt_field()
 # that is half there never carries its final name.
 apt_download()
 {
-	local dir package deb missing=
-	mkdir -p "$MG_CACHE/debs"
-	find "$MG_CACHE/debs" -maxdepth 1 -name '.tmp.*' -mmin +240 -exec rm -rf {} +
-	dir=$(mktemp -d "$MG_CACHE/debs/.tmp.XXXXXX")
+	local dir package deb missing='' folder=${APT_ROOT:-$MG_CACHE}/debs
+	mkdir -p "$MG_CACHE/debs" "$folder"
+	find "$folder" -maxdepth 1 -name '.tmp.*' -mmin +240 -exec rm -rf {} +
+	dir=$(mktemp -d "$folder/.tmp.XXXXXX")
 	for package in "$@"; do
 		deb=$(deb_of "$MG_CACHE/debs" "$package")
 		[[ ! $deb ]] || cp -l "$deb" "$dir/"
 	done
-	if ! (cd "$dir" && apt_get download "$@" >log 2>&1); then
+	# shellcheck disable=SC2016 # the inner shell's words
+	if ! (cd "$dir" && APT_DIR=${dir#"${APT_ROOT:-}"} apt_in_root sh -c '
+		cd "$APT_DIR" && apt-get -q -o APT::Sandbox::User=root -o Acquire::Retries=3 \
+			download "$@"' sh "$@" >log 2>&1); then
 		missing=$(tail -n 5 "$dir/log")
 	fi
 	for package in "$@"; do
@@ -82,4 +96,48 @@ deb_of()
 {
 	local version=${2#*=}
 	find "$1" -maxdepth 1 -name "${2%%=*}_${version//:/%3a}_*.deb" | head -n 1
+}
+
+# apt_release: the name of this machine's Debian.
+apt_release()
+{
+	sed -n 's/^VERSION_CODENAME=//p' /etc/os-release
+}
+
+# apt_mirror LABEL: where this machine's apt has Debian from.
+apt_mirror()
+{
+	# shellcheck disable=SC2016 # apt's own words
+	apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(REPO_URI)' 'Created-By: Packages' |
+		awk -F'|' -v label="$1" '$1 == "Debian" && $2 == label { print $3; exit }'
+}
+
+# apt_bootstrap RELEASE FOLDER OPTION...: a new Debian in that folder, by mmdebstrap,
+# with its backports in apt's sources, from the mirror that this machine uses.
+apt_bootstrap()
+{
+	local release=$1 folder=$2 main security log path
+	local -a sources options=("${@:3}")
+	command -v mmdebstrap >/dev/null || die "no mmdebstrap: run scripts/deps lab"
+	main=$(apt_mirror Debian)
+	[[ $main ]] || die "apt's sources name no Debian archive (or as root: apt-get update)"
+	security=$(apt_mirror Debian-Security)
+	sources=("deb $main $release main" "deb $main $release-updates main"
+		"deb $main $release-backports main")
+	[[ ! $security ]] || sources+=("deb $security $release-security main")
+	# Nobody reads documentation there.
+	for path in doc man info locale gtk-doc; do
+		options+=(--dpkgopt="path-exclude=/usr/share/$path/*")
+	done
+	log=$(mktemp)
+	printf '%s\n' "${sources[@]}" |
+		mmdebstrap --mode=root "${options[@]}" --dpkgopt=force-unsafe-io \
+			--aptopt='APT::Sandbox::User "root"' --aptopt='Acquire::Retries "3"' \
+			"$release" "$folder" - >"$log" 2>&1 || {
+		tail -n 10 "$log" >&2
+		rm -rf "$log" "$folder"
+		die "mmdebstrap could not make a Debian $release, see above"
+	}
+	rm -f "$log"
+	chmod 755 "$folder"
 }

@@ -59,14 +59,31 @@ names()
 	awk '/^[^#[:space:]]/ { print $1 }' "$MG_LAB/$1"
 }
 
-# default_hosts: the hosts "make test" runs on.
-default_hosts()
+# is_debug_host: whether the kernel of the host that is loaded is a debug kernel.
+is_debug_host()
 {
-	names hosts
+	kernel_load "$KERNEL"
+	[[ $KERNEL_KIND == debug ]]
 }
 
-# host_load HOST: sets HOST, VENDOR, KERNEL, EMULATOR and CPU. HOST is a name in
-# the table "hosts", or a kernel series: its first host is meant.
+# hosts_by_kind debug|stock: the hosts with a debug kernel, or all others.
+hosts_by_kind()
+{
+	awk -v want="$1" '
+		/^(#|[[:space:]]*$)/ { next }
+		FNR == NR { debug[$1] = $2 == "debug"; next }
+		debug[$3] == (want == "debug") { print $1 }' "$MG_LAB/kernels" "$MG_LAB/hosts"
+}
+
+# default_hosts: the hosts "make test" runs on; those with a debug kernel are for
+# "make test-debug".
+default_hosts()
+{
+	hosts_by_kind stock
+}
+
+# host_load HOST: sets HOST, VENDOR, KERNEL, EMULATOR, TESTS and CPU. HOST is a name
+# in the table "hosts", or a kernel series: its first host is meant.
 host_load()
 {
 	local line
@@ -74,7 +91,14 @@ host_load()
 		line=$(awk -v k="$1" '/^[^#]/ && $3 == k { print; exit }' "$MG_LAB/hosts")
 	[[ $line ]] || die "no host '$1'. There are: $(names hosts | xargs)"
 	# shellcheck disable=SC2034 # for the caller
-	read -r HOST VENDOR KERNEL EMULATOR CPU <<<"$line"
+	read -r HOST VENDOR KERNEL EMULATOR TESTS CPU <<<"$line"
+}
+
+# emulator_load: what is known of the emulator of the host that is loaded.
+emulator_load()
+{
+	# shellcheck source=scripts/lab/emulators/qemu-tcg.sh
+	. "$MG_LAB/emulators/$EMULATOR.sh"
 }
 
 # kernel_load KERNEL: sets KERNEL_KIND and KERNEL_PACKAGE (see "kernels").
@@ -91,6 +115,12 @@ kernel_load()
 kernel_dir()
 {
 	printf '%s/k/%s\n' "$MG_CACHE" "$1"
+}
+
+# Where another release's Debian stands (see "chroot").
+chroot_dir()
+{
+	printf '%s/chroot/%s\n' "$MG_CACHE" "$1"
 }
 
 # kernel_field KERNEL NAME: what fetch recorded (release, version, headers).

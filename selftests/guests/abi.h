@@ -19,10 +19,17 @@
 #define GPA_PAGE(n)		(0x10000 + (n) * 0x1000)
 #define GPA_STACK_TOP(n)	(0x21000 + (n) * 0x1000)
 #define GPA_L2_STACK_TOP(n)	(0x29000 + (n) * 0x1000)
-#define GPA_VMCB(n)		(0x30000 + (n) * 0x4000)
-#define GPA_HSAVE(n)		(0x31000 + (n) * 0x4000)
-#define GPA_MSRPM(n)		(0x32000 + (n) * 0x4000)
+#define GPA_NESTED(n)		(0x30000 + (n) * 0x8000)	/* what L1 keeps for its guest: */
+#define GPA_VMCB(n)		(GPA_NESTED(n) + 0x0000)	/* AMD */
+#define GPA_HSAVE(n)		(GPA_NESTED(n) + 0x1000)
+#define GPA_MSRPM(n)		(GPA_NESTED(n) + 0x2000)	/* 2 pages on AMD, 1 on Intel */
+#define GPA_VMXON(n)		(GPA_NESTED(n) + 0x0000)	/* Intel */
+#define GPA_VMCS(n)		(GPA_NESTED(n) + 0x1000)
+#define GPA_VMX_WORK(n)		(GPA_NESTED(n) + 0x4000)	/* VW_* below */
+#define GPA_VMX_LISTS(n)	(GPA_NESTED(n) + 0x5000)
+#define GPA_VMX_VAPIC(n)	(GPA_NESTED(n) + 0x6000)
 #define GPA_SCRATCH		0x60000		/* free for tests */
+#define GPA_CODE		0x61000		/* what OP_CODE calls; it ends in RET */
 #define GPA_PAYLOAD		0x100000
 #define GUEST_MEM_SIZE		0x200000
 
@@ -46,18 +53,19 @@
 #define FORM_ONCE		0
 #define FORM_SPIN		4
 #define FORM_BENCH		8
-#define NR_COMMANDS		12
+#define OP_CODE			12	/* once: what a test has put at GPA_CODE */
+#define NR_COMMANDS		13
 
 /* The page, byte offsets. Written by the host: */
 #define PG_COMMAND		0x00	/* u32, an OP plus a FORM */
-#define PG_LEVEL2		0x04	/* u32, run it in a guest of the guest */
+#define PG_LEVEL2		0x04	/* u32, run it in a guest of the guest: LEVEL2_* or 0 */
 #define PG_MSR			0x08	/* u64, what RCX shall hold */
 #define PG_RAX_IN		0x10	/* u64 */
 #define PG_RDX_IN		0x18	/* u64 */
 #define PG_RFLAGS_IN		0x20	/* u64 */
 #define PG_COUNT		0x28	/* u64, rounds of a bench, at least 1 */
 #define PG_STOP			0x30	/* u64, ends a spin */
-#define PG_VMCB			0x38	/* u64, physical address */
+#define PG_NESTED		0x38	/* u64, address of the VMCB, or of the VW_* below */
 /* Written by the guest: */
 #define PG_VECTOR		0x40	/* u64, of the last exception */
 #define PG_ERROR		0x48	/* u64 */
@@ -76,13 +84,38 @@
 #define PG_CYCLES		0xa8	/* u64, TSC ticks of a bench */
 #define PG_PANIC_RSP		0xb0	/* u64 */
 
+#define LEVEL2_SVM		1
+#define LEVEL2_VMX		2
+
+/*
+ * What L1 shall do to run its guest under VMX, byte offsets. The host has written it all but for
+ * VW_ENTERED and VW_FAILED, and the values of the reads.
+ */
+#define VW_VMXON		0x00	/* u64, addresses of the two regions */
+#define VW_VMCS			0x08
+#define VW_ENTERED		0x10	/* u64, VMXON has been executed */
+#define VW_FAILED		0x18	/* u64, the VW_STEP_* that set CF or ZF; 0 is none */
+#define VW_NR_WRITES		0x20	/* u64 */
+#define VW_NR_READS		0x28	/* u64 */
+#define VW_WRITES		0x40	/* pairs of u64: field, value. Before VMLAUNCH */
+#define VW_READS		0xc00	/* the same, after it */
+#define VW_MAX_WRITES		((VW_READS - VW_WRITES) / 16)
+#define VW_MAX_READS		((0x1000 - VW_READS) / 16)
+#define VW_STEP_VMXON		1
+#define VW_STEP_VMCLEAR		2
+#define VW_STEP_VMPTRLD		3
+#define VW_STEP_VMWRITE		4
+#define VW_STEP_VMLAUNCH	5
+
 /* The head of the payload's image, u64 each. */
-#define HEAD_MAGIC		0x74737567676d0001
+#define HEAD_MAGIC		0x74737567676d0002
 #define HEAD_AT_MAGIC		0
 #define HEAD_AT_ENTRY		1
 #define HEAD_AT_L2_ENTRY	2
-#define HEAD_AT_VECTORS		3
-#define HEAD_AT_INSN		4	/* NR_COMMANDS addresses of access instructions */
+#define HEAD_AT_L2_VMCALL	3	/* the VMCALL that ends it on Intel */
+#define HEAD_AT_L1_RETURN	4	/* where L1 goes on after a VM-exit */
+#define HEAD_AT_VECTORS		5
+#define HEAD_AT_INSN		6	/* NR_COMMANDS addresses of access instructions */
 #define HEAD_WORDS		(HEAD_AT_INSN + NR_COMMANDS)
 
 #endif /* MG_GUEST_ABI_H */

@@ -2,7 +2,7 @@
 /*
  * The guest: takes a command from its page, does the one access, tells what happened.
  *
- * Runs at CPL 0 in 64-bit mode with interrupts off. Registers with a fixed use:
+ * Runs at CPL 0 in 64-bit mode. Registers with a fixed use:
  *   R15  the vCPU's page
  *   R14  where to go on after a fault, 0 when none is expected
  *   R13  scratch of the exception handler
@@ -17,10 +17,13 @@
 	.quad	HEAD_MAGIC
 	.quad	entry
 	.quad	l2_entry
+	.quad	l2_vmcall
+	.quad	vmx_return
 	.quad	vectors
 	.quad	once_wrmsr_insn, once_rdmsr_insn, once_wrmsr_fep_insn, once_rdmsr_fep_insn
 	.quad	spin_wrmsr_insn, spin_rdmsr_insn, spin_wrmsr_fep_insn, spin_rdmsr_fep_insn
 	.quad	bench_wrmsr_insn, bench_rdmsr_insn, bench_wrmsr_fep_insn, bench_rdmsr_fep_insn
+	.quad	GPA_CODE
 
 	.text
 entry:
@@ -34,19 +37,82 @@ done:
 	outb	%al, %dx
 	jmp	main_loop
 
-/* The VMCB is the host's work; RIP in it is l2_entry. R13-R15 are L2's too. */
 run_l2:
-	movq	PG_VMCB(%r15), %rax
+	movq	PG_NESTED(%r15), %rbx
+	cmpl	$LEVEL2_VMX, PG_LEVEL2(%r15)
+	je	run_l2_vmx
+
+/* The VMCB is the host's work; RIP in it is l2_entry. R13-R15 are L2's too. */
+	movq	%rbx, %rax
 	vmrun	%rax
 	stgi
+	jmp	l2_done
+
+/*
+ * A VMCS can only be written by the CPU, so the host says what to write. RIP in it is l2_entry,
+ * and vmx_return for L1. R12 says how far we got.
+ */
+run_l2_vmx:
+	movq	$0, VW_FAILED(%rbx)
+	movl	$VW_STEP_VMXON, %r12d
+	cmpq	$0, VW_ENTERED(%rbx)
+	jne	1f
+	vmxon	VW_VMXON(%rbx)
+	jbe	vmx_failed
+	movq	$1, VW_ENTERED(%rbx)
+1:	movl	$VW_STEP_VMCLEAR, %r12d
+	vmclear	VW_VMCS(%rbx)
+	jbe	vmx_failed
+	movl	$VW_STEP_VMPTRLD, %r12d
+	vmptrld	VW_VMCS(%rbx)
+	jbe	vmx_failed
+	movl	$VW_STEP_VMWRITE, %r12d
+	leaq	VW_WRITES(%rbx), %rsi
+	movq	VW_NR_WRITES(%rbx), %rdi
+2:	movq	(%rsi), %rcx
+	movq	8(%rsi), %rax
+	vmwrite	%rax, %rcx
+	jbe	vmx_failed
+	addq	$16, %rsi
+	decq	%rdi
+	jnz	2b
+	movl	$VW_STEP_VMLAUNCH, %r12d
+	vmlaunch
+vmx_failed:
+	movq	%r12, VW_FAILED(%rbx)
+	cmpl	$VW_STEP_VMLAUNCH, %r12d
+	jb	l2_done
+vmx_return:
+	movq	PG_NESTED(%r15), %rbx
+	leaq	VW_READS(%rbx), %rsi
+	movq	VW_NR_READS(%rbx), %rdi
+3:	movq	(%rsi), %rcx
+	vmread	%rcx, 8(%rsi)
+	addq	$16, %rsi
+	decq	%rdi
+	jnz	3b
+
+/* L2 may have been stopped at an access, with its R14. */
+l2_done:
+	xorl	%r14d, %r14d
 	jmp	done
 
 l2_entry:
 	call	do_command
+	cmpl	$LEVEL2_VMX, PG_LEVEL2(%r15)
+	je	l2_vmcall
 	vmmcall
 	ud2
+l2_vmcall:
+	vmcall
+	ud2
 
+/*
+ * Nobody sends this guest interrupts, so IF changes nothing for it. But Bochs 3.0 also holds back
+ * those of the host while a guest runs with IF clear, and a spin would never be left.
+ */
 do_command:
+	sti
 	movl	PG_COMMAND(%r15), %eax
 	cmpl	$NR_COMMANDS, %eax
 	jae	1f
@@ -87,6 +153,25 @@ once_\name\()_resume:
 	movq	$0, %r14
 	ret
 	.endm
+
+/* Whatever the test has put at GPA_CODE, once, with the registers of an access. */
+once_code:
+	leaq	once_code_resume, %r14
+	movq	%rsp, %r12
+	load_registers
+	pushq	PG_RFLAGS_IN(%r15)
+	popfq
+	movl	$GPA_CODE, %ebx
+	call	*%rbx
+once_code_resume:
+	movq	%r12, %rsp
+	movq	%rax, PG_RAX_OUT(%r15)
+	movq	%rdx, PG_RDX_OUT(%r15)
+	movq	%rcx, PG_RCX_OUT(%r15)
+	pushfq
+	popq	PG_RFLAGS_OUT(%r15)
+	movq	$0, %r14
+	ret
 
 /* The same access again and again, without leaving guest mode, until told to stop. */
 	.macro spin name, insn, prefix
@@ -204,3 +289,4 @@ commands:
 	.quad	once_wrmsr, once_rdmsr, once_wrmsr_fep, once_rdmsr_fep
 	.quad	spin_wrmsr, spin_rdmsr, spin_wrmsr_fep, spin_rdmsr_fep
 	.quad	bench_wrmsr, bench_rdmsr, bench_wrmsr_fep, bench_rdmsr_fep
+	.quad	once_code

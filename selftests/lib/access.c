@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Commands to the payload: one access, a spin, a counted loop. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,11 +34,9 @@ static void set_command(struct vcpu *vcpu, unsigned int command, uint32_t msr, u
 
 	if (vcpu->spinning)
 		vm_die(vcpu, "a command for a vCPU that spins");
-	if (level2)
-		nested_prepare(vcpu);
+	page->level2 = level2 ? nested_prepare(vcpu) : 0;
 	clear_results(vcpu);
 	page->command = command;
-	page->level2 = level2;
 	page->msr = (uint64_t)vcpu->rcx_upper << 32 | msr;
 	page->rax_in = UPPER_RAX | (uint32_t)value;
 	page->rdx_in = UPPER_RDX | value >> 32;
@@ -58,20 +57,17 @@ static bool registers_intact(volatile struct guest_page *page, int op)
 	return !(page->rax_out >> 32) && !(page->rdx_out >> 32);
 }
 
-static struct access_result run_once(struct vcpu *vcpu, int op, uint32_t msr, uint64_t value,
-				     bool level2, bool step)
+/* Runs the command that the page holds, and tells what came of it. */
+static struct access_result run_prepared(struct vcpu *vcpu, int op)
 {
 	volatile struct guest_page *page = vcpu->page;
-	struct access_result result = { .nested = level2 };
+	struct access_result result = { .nested = page->level2 };
 	uint64_t exits;
 
-	set_command(vcpu, FORM_ONCE + op, msr, value, level2);
-	if (step)
-		page->rflags_in |= RFLAGS_TF;
 	exits = vcpu_exits(vcpu);
 	vcpu_run_command(vcpu);
 	result.exits = vcpu_exits(vcpu) - exits;
-	if (level2)
+	if (result.nested)
 		result.l2_exit = nested_exit_code(vcpu);
 
 	result.vector = page->vector;
@@ -83,6 +79,29 @@ static struct access_result run_once(struct vcpu *vcpu, int op, uint32_t msr, ui
 	result.steps = page->steps;
 	result.step_rip = page->step_rip;
 	return result;
+}
+
+static struct access_result run_once(struct vcpu *vcpu, int op, uint32_t msr, uint64_t value,
+				     bool level2, bool step)
+{
+	set_command(vcpu, FORM_ONCE + op, msr, value, level2);
+	if (step)
+		vcpu->page->rflags_in |= RFLAGS_TF;
+	return run_prepared(vcpu, op);
+}
+
+struct access_result guest_code(struct vcpu *vcpu, const void *code, size_t len, uint64_t rax,
+				uint64_t rcx, uint64_t rdx)
+{
+	static const uint8_t ret = 0xc3;
+
+	memcpy(vcpu->vm->mem + GPA_CODE, code, len);
+	memcpy(vcpu->vm->mem + GPA_CODE + len, &ret, sizeof(ret));
+	set_command(vcpu, OP_CODE, 0, 0, false);
+	vcpu->page->rax_in = rax;
+	vcpu->page->msr = rcx;
+	vcpu->page->rdx_in = rdx;
+	return run_prepared(vcpu, OP_CODE);
 }
 
 struct access_result guest_access(struct vcpu *vcpu, int op, uint32_t msr, uint64_t value)
@@ -152,6 +171,26 @@ struct access_result guest_spin_stop(struct vcpu *vcpu)
 	if (result.nested)
 		result.l2_exit = nested_exit_code(vcpu);
 	return result;
+}
+
+static void ignore_signal(int signal)
+{
+	(void)signal;
+}
+
+void guest_spin_abandon(struct vcpu *vcpu)
+{
+	const struct sigaction action = { .sa_handler = ignore_signal };
+
+	if (!vcpu->spinning)
+		vm_die(vcpu, "no spin to abandon");
+	sigaction(SIGUSR1, &action, NULL);
+	vcpu->abandoned = true;
+	/* Whether the signal finds the thread in KVM_RUN or just before it. */
+	vcpu->run->immediate_exit = 1;
+	pthread_kill(vcpu->thread, SIGUSR1);
+	pthread_join(vcpu->thread, NULL);
+	vcpu->spinning = false;
 }
 
 static bool wait_for(const volatile uint64_t *counter, uint64_t n, unsigned int timeout_ms)

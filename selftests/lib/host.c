@@ -157,6 +157,11 @@ bool host_log_has(struct host_log *log, const char *prefix, const char *text)
 	return found;
 }
 
+bool host_hook_decides(const struct hook_line *hook)
+{
+	return strcmp(hook->mechanism, "observer");
+}
+
 unsigned int host_hooks(struct hook_line *hooks)
 {
 	char text[4096];
@@ -179,6 +184,19 @@ unsigned int host_hooks(struct hook_line *hooks)
 		nr++;
 	}
 	return nr;
+}
+
+int host_param(const char *name, char *text, size_t size)
+{
+	char path[128], *value;
+
+	snprintf(path, sizeof(path), "/sys/module/msrguard/parameters/%s", name);
+	value = host_read(path);
+	if (!value)
+		return -errno;
+	snprintf(text, size, "%.*s", (int)strcspn(value, "\n"), value);
+	free(value);
+	return strlen(text);
 }
 
 char *host_enabled_functions(void)

@@ -49,8 +49,14 @@ struct hook_line {
 
 #define MAX_HOOKS	32
 
+/* Whether it is one that decides, and does not only watch. */
+bool host_hook_decides(const struct hook_line *hook);
+
 /* Fills in up to MAX_HOOKS lines; returns how many there are. */
 unsigned int host_hooks(struct hook_line *hooks);
+
+/* A parameter of the loaded module; its length without the newline, or a negative errno. */
+int host_param(const char *name, char *text, size_t size);
 
 /* enabled_functions of ftrace, to be freed; to be compared with what it is later. */
 char *host_enabled_functions(void);

@@ -36,7 +36,8 @@ int mg_write_file(const char *name, const void *text, size_t len);
 
 /*
  * Publish a policy, add or remove a rule, change the mode. 0 or a negative errno; on failure
- * of the first three mg_last_error() has the reason.
+ * of the first three mg_last_error() has the reason. After a success the hardware's bitmaps of this
+ * process's VMs are read back, see verify.h.
  */
 int mg_load_policy(const char *text);
 int mg_add_rule(const char *line);

@@ -1,156 +1,101 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A guest of the guest, under AMD SVM.
- *
- * The host writes the VMCB and switches EFER.SVME and VM_HSAVE_PA on itself, so that
- * no access of L1's own is needed, which a policy under test could deny. L2 has L1's
- * page tables, segments and IDT; the state that VMLOAD would change is shared with L1.
+ * Guests of the guest: which of the two vendors' ways it is.
  */
-#include <errno.h>
+#include <cpuid.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
 
-#include "vm.h"
+#include "nested.h"
 
-#define EFER_SVME	(1ull << 12)
 #define CPUID_SVM	(1u << 2)	/* ECX of 0x80000001 */
+#define CPUID_VMX	(1u << 5)	/* ECX of 1 */
 
-/* VMCB: APM Volume 2, appendix B. */
-#define VMCB_INTERCEPT_3	0x00c
-#define   INTERCEPT_MSR_PROT	(1u << 28)
-#define   INTERCEPT_SHUTDOWN	(1u << 31)
-#define VMCB_INTERCEPT_4	0x010
-#define   INTERCEPT_VMRUN	(1u << 0)
-#define   INTERCEPT_VMMCALL	(1u << 1)
-#define VMCB_MSRPM_BASE		0x048
-#define VMCB_ASID		0x058
-#define VMCB_EXITCODE		0x070
-#define VMCB_SAVE		0x400
-#define   SAVE_ES		0x000
-#define   SAVE_CS		0x010
-#define   SAVE_SS		0x020
-#define   SAVE_DS		0x030
-#define   SAVE_GDTR		0x060
-#define   SAVE_IDTR		0x080
-#define   SAVE_EFER		0x0d0
-#define   SAVE_CR4		0x148
-#define   SAVE_CR3		0x150
-#define   SAVE_CR0		0x158
-#define   SAVE_DR7		0x160
-#define   SAVE_DR6		0x168
-#define   SAVE_RFLAGS		0x170
-#define   SAVE_RIP		0x178
-#define   SAVE_RSP		0x1d8
-#define   SAVE_PAT		0x268
-#define SEG_ATTR_CODE64		0xa9b
-#define SEG_ATTR_DATA		0xc93
-#define PAT_RESET		0x0007040600070406ull
-#define DR6_RESET		0xffff0ff0ull
-#define DR7_RESET		0x400ull
-#define MSRPM_SIZE		0x2000
+/* MSRs the hardware's bitmaps cover: 0x2000 from each of these on. */
+static const uint32_t svm_windows[] = { 0, 0xc0000000, 0xc0010000 };
+static const uint32_t vmx_windows[] = { 0, 0xc0000000 };
+#define WINDOW_MSRS	0x2000
 
-static void put16(uint8_t *at, uint16_t value)
+/* Whether the CPU we run on is one with VMX, so its nested guests are VMX guests. */
+bool nested_is_vmx(void)
 {
-	memcpy(at, &value, sizeof(value));
-}
+	uint32_t eax, ebx, ecx, edx;
 
-static void put32(uint8_t *at, uint32_t value)
-{
-	memcpy(at, &value, sizeof(value));
-}
-
-static void put64(uint8_t *at, uint64_t value)
-{
-	memcpy(at, &value, sizeof(value));
-}
-
-static void put_segment(uint8_t *at, uint16_t selector, uint16_t attributes, uint32_t limit,
-			uint64_t base)
-{
-	put16(at, selector);
-	put16(at + 2, attributes);
-	put32(at + 4, limit);
-	put64(at + 8, base);
-}
-
-static uint8_t *vmcb_of(struct vcpu *vcpu)
-{
-	return vcpu->vm->mem + GPA_VMCB(vcpu->id);
+	return __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & CPUID_VMX);
 }
 
 bool nested_works(struct vm *vm)
 {
 	struct kvm_cpuid2 *cpuid = vm_supported_cpuid(vm);
+	uint32_t leaf = nested_is_vmx() ? 1 : 0x80000001;
+	uint32_t flag = nested_is_vmx() ? CPUID_VMX : CPUID_SVM;
 	bool works = false;
 
 	for (unsigned int i = 0; i < cpuid->nent; i++)
-		if (cpuid->entries[i].function == 0x80000001)
-			works = cpuid->entries[i].ecx & CPUID_SVM;
+		if (cpuid->entries[i].function == leaf)
+			works = cpuid->entries[i].ecx & flag;
 	free(cpuid);
 	return works;
 }
 
-static void enable_svm(struct vcpu *vcpu)
+/* Has everything ready for L2's next start; returns LEVEL2_*. */
+uint32_t nested_prepare(struct vcpu *vcpu)
 {
-	struct kvm_sregs sregs;
-
-	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs))
-		vm_die(vcpu, "KVM_GET_SREGS: %s", strerror(errno));
-	sregs.efer |= EFER_SVME;
-	if (ioctl(vcpu->fd, KVM_SET_SREGS, &sregs))
-		vm_die(vcpu, "KVM_SET_SREGS with EFER.SVME: %s", strerror(errno));
-	if (!vcpu_set_msr(vcpu, MSR_VM_HSAVE_PA, GPA_HSAVE(vcpu->id)))
-		vm_die(vcpu, "KVM refuses VM_HSAVE_PA");
-	vcpu->page->vmcb = GPA_VMCB(vcpu->id);
-	vcpu->nested_ready = true;
-}
-
-/* Puts L2 where its next VMRUN starts. */
-void nested_prepare(struct vcpu *vcpu)
-{
-	uint8_t *vmcb = vmcb_of(vcpu);
-	uint8_t *save = vmcb + VMCB_SAVE;
-	struct kvm_sregs sregs;
-
-	if (!vcpu->nested_ready)
-		enable_svm(vcpu);
-	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs))
-		vm_die(vcpu, "KVM_GET_SREGS: %s", strerror(errno));
-
-	memset(vmcb, 0, 0x1000);
-	put32(vmcb + VMCB_INTERCEPT_3, INTERCEPT_MSR_PROT | INTERCEPT_SHUTDOWN);
-	put32(vmcb + VMCB_INTERCEPT_4, INTERCEPT_VMRUN | INTERCEPT_VMMCALL);
-	put64(vmcb + VMCB_MSRPM_BASE, GPA_MSRPM(vcpu->id));
-	put32(vmcb + VMCB_ASID, 1);
-
-	put_segment(save + SAVE_CS, SEL_CODE, SEG_ATTR_CODE64, 0xffffffff, 0);
-	put_segment(save + SAVE_SS, SEL_DATA, SEG_ATTR_DATA, 0xffffffff, 0);
-	put_segment(save + SAVE_DS, SEL_DATA, SEG_ATTR_DATA, 0xffffffff, 0);
-	put_segment(save + SAVE_ES, SEL_DATA, SEG_ATTR_DATA, 0xffffffff, 0);
-	put_segment(save + SAVE_GDTR, 0, 0, sregs.gdt.limit, sregs.gdt.base);
-	put_segment(save + SAVE_IDTR, 0, 0, sregs.idt.limit, sregs.idt.base);
-	put64(save + SAVE_EFER, sregs.efer);
-	put64(save + SAVE_CR0, sregs.cr0);
-	put64(save + SAVE_CR3, sregs.cr3);
-	put64(save + SAVE_CR4, sregs.cr4);
-	put64(save + SAVE_DR6, DR6_RESET);
-	put64(save + SAVE_DR7, DR7_RESET);
-	put64(save + SAVE_RFLAGS, 2);
-	put64(save + SAVE_PAT, PAT_RESET);
-	put64(save + SAVE_RIP, vcpu->vm->head[HEAD_AT_L2_ENTRY]);
-	put64(save + SAVE_RSP, GPA_L2_STACK_TOP(vcpu->id));
+	if (nested_is_vmx()) {
+		vmx_prepare(vcpu);
+		return LEVEL2_VMX;
+	}
+	svm_prepare(vcpu);
+	return LEVEL2_SVM;
 }
 
 uint64_t nested_exit_code(struct vcpu *vcpu)
 {
-	uint64_t code;
+	return nested_is_vmx() ? vmx_exit_reason(vcpu) : svm_exit_code(vcpu);
+}
 
-	memcpy(&code, vmcb_of(vcpu) + VMCB_EXITCODE, sizeof(code));
-	return code;
+/* Each field once, with the last value. */
+void l2_set_field(struct vcpu *vcpu, uint32_t field, uint64_t value)
+{
+	unsigned int i;
+
+	for (i = 0; i < vcpu->nr_l2_fields; i++)
+		if (vcpu->l2_fields[i].field == field)
+			break;
+	if (i == L2_FIELDS_MAX)
+		vm_die(vcpu, "too many fields of the test's own");
+	vcpu->l2_fields[i].field = field;
+	vcpu->l2_fields[i].value = value;
+	if (i == vcpu->nr_l2_fields)
+		vcpu->nr_l2_fields++;
 }
 
 void l2_set_intercept_all(struct vcpu *vcpu, bool on)
 {
-	memset(vcpu->vm->mem + GPA_MSRPM(vcpu->id), on ? 0xff : 0, MSRPM_SIZE);
+	if (nested_is_vmx())
+		vmx_set_intercept_all(vcpu, on);
+	else
+		svm_set_intercept_all(vcpu, on);
+}
+
+bool l2_bitmap_covers(uint32_t msr)
+{
+	const uint32_t *windows = nested_is_vmx() ? vmx_windows : svm_windows;
+	size_t nr = nested_is_vmx() ? ARRAY_SIZE(vmx_windows) : ARRAY_SIZE(svm_windows);
+
+	for (size_t i = 0; i < nr; i++)
+		if (msr - windows[i] < WINDOW_MSRS)
+			return true;
+	return false;
+}
+
+uint64_t l2_exit_of_msr(int op)
+{
+	if (!nested_is_vmx())
+		return SVM_EXIT_MSR;
+	return op == OP_WRMSR || op == OP_WRMSR_FEP ? VMX_EXIT_WRMSR : VMX_EXIT_RDMSR;
+}
+
+uint64_t l2_exit_of_call(void)
+{
+	return nested_is_vmx() ? VMX_EXIT_VMCALL : SVM_EXIT_VMMCALL;
 }

@@ -13,9 +13,17 @@
 #include <linux/msrguard.h>
 
 #include "msrguard.h"
+#include "verify.h"
 #include "vm.h"
 
-/* Two values of STAR, which KVM passes through and which takes any. */
+/*
+ * Two values of KERNEL_GS_BASE, which KVM passes through on both vendors' CPUs. They, their
+ * complements and what a mask makes of them are canonical addresses, as the CPU demands.
+ */
+#define KGS_A		0x0000101000112233ull
+#define KGS_B		0x0000181800445566ull
+
+/* Two values of STAR, which takes any; KVM passes it through on AMD only. */
 #define STAR_A		0x0023001000112233ull
 #define STAR_B		0x0033001800445566ull
 
@@ -221,7 +229,15 @@ static inline void prepare_row(struct __test_metadata *_metadata, const struct r
 	ASSERT_EQ(0, mg_set_mode(row->mode ?: "enforce"));
 }
 
-/* All of it: the guest's view, the VMM's, the counters, the event and the trace. */
+/* What the hardware intercepts while the vCPU runs, read back. */
+static inline void check_bitmap(struct __test_metadata *_metadata, struct vcpu *vcpu)
+{
+	quiet_run_start(vcpu);
+	EXPECT_EQ(1, mg_verify_own());
+	quiet_run_stop(vcpu);
+}
+
+/* All of it: the guest's view, the VMM's, the counters, the event, the trace, the hardware's. */
 static inline void check_row(struct __test_metadata *_metadata, struct bench_table *table,
 			     const struct row *row, const struct way *way)
 {
@@ -235,6 +251,7 @@ static inline void check_row(struct __test_metadata *_metadata, struct bench_tab
 	check_result(_metadata, row, &r, vcpu);
 	check_counters(_metadata, row, &start, 1);
 	check_reports(_metadata, table, row, way, &r, vcpu);
+	check_bitmap(_metadata, vcpu);
 }
 
 #endif /* MG_SELFTEST_ROW_H */

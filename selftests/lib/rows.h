@@ -4,7 +4,7 @@
  *
  * Include after a FIXTURE_VARIANT(row) that holds a struct row; each becomes a test of its own.
  *
- * STAR (0xc0000081) is passed through by stock KVM and takes any value; 0x277 (PAT) is always
+ * KERNEL_GS_BASE (0xc0000102) is passed through by stock KVM on every host; 0x277 (PAT) is always
  * intercepted; 0x12345 and 0xdeadbeef have no bit in any bitmap; 0x4b564d01 is KVM's clock.
  */
 #define PAT_A		0x0007040600070406ull
@@ -19,279 +19,280 @@
 	.would_be = MSRGUARD_VERDICT_##what, __VA_ARGS__
 #define PASSED(...)	.counted = true, __VA_ARGS__
 #define UNGUARDED(...)	.counted = false, __VA_ARGS__
-#define WRITE_STAR(from, to) \
-	.op = OP_WRMSR, .msr = MSR_STAR, .before = (from), .value = (to)
-#define READ_STAR(from)	.op = OP_RDMSR, .msr = MSR_STAR, .before = (from)
+#define WRITE_KGS(from, to) \
+	.op = OP_WRMSR, .msr = MSR_KERNEL_GS_BASE, .before = (from), .value = (to)
+#define READ_KGS(from)	.op = OP_RDMSR, .msr = MSR_KERNEL_GS_BASE, .before = (from)
 
 /* allow, deny, drop */
 FIXTURE_VARIANT_ADD(row, allow_write) { .row = {
-	.policy = "0xc0000081 allow allow", WRITE_STAR(STAR_A, STAR_B),
-	UNGUARDED(.result = STAR_B),
+	.policy = "0xc0000102 allow allow", WRITE_KGS(KGS_A, KGS_B),
+	UNGUARDED(.result = KGS_B),
 } };
 
 FIXTURE_VARIANT_ADD(row, allow_read) { .row = {
-	.policy = "0xc0000081 allow allow", READ_STAR(STAR_A),
-	UNGUARDED(.result = STAR_A),
+	.policy = "0xc0000102 allow allow", READ_KGS(KGS_A),
+	UNGUARDED(.result = KGS_A),
 } };
 
 FIXTURE_VARIANT_ADD(row, deny_write) { .row = {
-	.policy = "0xc0000081 allow deny", WRITE_STAR(STAR_A, STAR_B),
-	DENIED(.result = STAR_A, .rule_first = MSR_STAR),
+	.policy = "0xc0000102 allow deny", WRITE_KGS(KGS_A, KGS_B),
+	DENIED(.result = KGS_A, .rule_first = MSR_KERNEL_GS_BASE),
 } };
 
 FIXTURE_VARIANT_ADD(row, deny_write_of_the_same_value) { .row = {
-	.policy = "0xc0000081 allow deny", WRITE_STAR(STAR_A, STAR_A),
-	DENIED(.result = STAR_A, .rule_first = MSR_STAR),
+	.policy = "0xc0000102 allow deny", WRITE_KGS(KGS_A, KGS_A),
+	DENIED(.result = KGS_A, .rule_first = MSR_KERNEL_GS_BASE),
 } };
 
 FIXTURE_VARIANT_ADD(row, deny_read) { .row = {
-	.policy = "0xc0000081 deny allow", READ_STAR(STAR_A),
-	DENIED(.rule_first = MSR_STAR),
+	.policy = "0xc0000102 deny allow", READ_KGS(KGS_A),
+	DENIED(.rule_first = MSR_KERNEL_GS_BASE),
 } };
 
 FIXTURE_VARIANT_ADD(row, read_beside_denied_write) { .row = {
-	.policy = "0xc0000081 allow deny", READ_STAR(STAR_A),
-	UNGUARDED(.result = STAR_A),
+	.policy = "0xc0000102 allow deny", READ_KGS(KGS_A),
+	UNGUARDED(.result = KGS_A),
 } };
 
 FIXTURE_VARIANT_ADD(row, write_beside_denied_read) { .row = {
-	.policy = "0xc0000081 deny allow", WRITE_STAR(STAR_A, STAR_B),
-	UNGUARDED(.result = STAR_B),
+	.policy = "0xc0000102 deny allow", WRITE_KGS(KGS_A, KGS_B),
+	UNGUARDED(.result = KGS_B),
 } };
 
 FIXTURE_VARIANT_ADD(row, neighbour_of_a_denied_one) { .row = {
-	.policy = "0xc0000082 deny deny", WRITE_STAR(STAR_A, STAR_B),
-	UNGUARDED(.result = STAR_B),
+	.policy = "0xc0000103 deny deny", WRITE_KGS(KGS_A, KGS_B),
+	UNGUARDED(.result = KGS_B),
 } };
 
 FIXTURE_VARIANT_ADD(row, drop_write) { .row = {
-	.policy = "0xc0000081 allow drop", WRITE_STAR(STAR_A, STAR_B),
-	DROPPED(.result = STAR_A, .rule_first = MSR_STAR),
+	.policy = "0xc0000102 allow drop", WRITE_KGS(KGS_A, KGS_B),
+	DROPPED(.result = KGS_A, .rule_first = MSR_KERNEL_GS_BASE),
 } };
 
 FIXTURE_VARIANT_ADD(row, drop_read) { .row = {
-	.policy = "0xc0000081 drop allow", READ_STAR(STAR_A),
-	DROPPED(.result = 0, .rule_first = MSR_STAR),
+	.policy = "0xc0000102 drop allow", READ_KGS(KGS_A),
+	DROPPED(.result = 0, .rule_first = MSR_KERNEL_GS_BASE),
 } };
 
 /* mask on a write: deny or keep the bits outside */
 FIXTURE_VARIANT_ADD(row, mask_deny_allowed_bits) { .row = {
-	.policy = "0xc0000081 allow mask=0xffffffff,deny", WRITE_STAR(STAR_A, STAR_A ^ 0xffff),
-	PASSED(.result = STAR_A ^ 0xffff),
+	.policy = "0xc0000102 allow mask=0xffffffff,deny", WRITE_KGS(KGS_A, KGS_A ^ 0xffff),
+	PASSED(.result = KGS_A ^ 0xffff),
 } };
 
 FIXTURE_VARIANT_ADD(row, mask_deny_same_value) { .row = {
-	.policy = "0xc0000081 allow mask=0,deny", WRITE_STAR(STAR_A, STAR_A),
-	PASSED(.result = STAR_A),
+	.policy = "0xc0000102 allow mask=0,deny", WRITE_KGS(KGS_A, KGS_A),
+	PASSED(.result = KGS_A),
 } };
 
 FIXTURE_VARIANT_ADD(row, mask_deny_forbidden_bit) { .row = {
-	.policy = "0xc0000081 allow mask=0xffffffff,deny",
-	WRITE_STAR(STAR_A, STAR_A ^ 0x100000000),
-	DENIED(.result = STAR_A, .rule_first = MSR_STAR),
+	.policy = "0xc0000102 allow mask=0xffffffff,deny",
+	WRITE_KGS(KGS_A, KGS_A ^ 0x100000000),
+	DENIED(.result = KGS_A, .rule_first = MSR_KERNEL_GS_BASE),
 } };
 
 FIXTURE_VARIANT_ADD(row, mask_deny_mixed_bits) { .row = {
-	.policy = "0xc0000081 allow mask=0xffffffff,deny",
-	WRITE_STAR(STAR_A, STAR_A ^ 0x100000001),
-	DENIED(.result = STAR_A, .rule_first = MSR_STAR),
+	.policy = "0xc0000102 allow mask=0xffffffff,deny",
+	WRITE_KGS(KGS_A, KGS_A ^ 0x100000001),
+	DENIED(.result = KGS_A, .rule_first = MSR_KERNEL_GS_BASE),
 } };
 
 FIXTURE_VARIANT_ADD(row, mask_deny_cleared_bit) { .row = {
-	.policy = "0xc0000081 allow mask=~0x1,deny", WRITE_STAR(STAR_A, STAR_A & ~1ull),
-	DENIED(.result = STAR_A, .rule_first = MSR_STAR),
+	.policy = "0xc0000102 allow mask=~0x1,deny", WRITE_KGS(KGS_A, KGS_A & ~1ull),
+	DENIED(.result = KGS_A, .rule_first = MSR_KERNEL_GS_BASE),
 } };
 
 FIXTURE_VARIANT_ADD(row, mask_deny_inverted) { .row = {
-	.policy = "0xc0000081 allow mask=~0x8000000000000000,deny", WRITE_STAR(STAR_A, ~STAR_A),
-	DENIED(.result = STAR_A, .rule_first = MSR_STAR),
+	.policy = "0xc0000102 allow mask=~0x8000000000000000,deny", WRITE_KGS(KGS_A, ~KGS_A),
+	DENIED(.result = KGS_A, .rule_first = MSR_KERNEL_GS_BASE),
 } };
 
 FIXTURE_VARIANT_ADD(row, mask_keep_allowed_bits) { .row = {
-	.policy = "0xc0000081 allow mask=0xffffffff,keep", WRITE_STAR(STAR_A, STAR_A ^ 0xffff),
-	PASSED(.result = STAR_A ^ 0xffff),
+	.policy = "0xc0000102 allow mask=0xffffffff,keep", WRITE_KGS(KGS_A, KGS_A ^ 0xffff),
+	PASSED(.result = KGS_A ^ 0xffff),
 } };
 
 FIXTURE_VARIANT_ADD(row, mask_keep_mixed_bits) { .row = {
-	.policy = "0xc0000081 allow mask=0xffffffff,keep", WRITE_STAR(STAR_A, ~STAR_A),
-	MASKED(.result = STAR_A ^ 0xffffffff, .rule_first = MSR_STAR),
+	.policy = "0xc0000102 allow mask=0xffffffff,keep", WRITE_KGS(KGS_A, ~KGS_A),
+	MASKED(.result = KGS_A ^ 0xffffffff, .rule_first = MSR_KERNEL_GS_BASE),
 } };
 
 FIXTURE_VARIANT_ADD(row, mask_keep_forbidden_bit) { .row = {
-	.policy = "0xc0000081 allow mask=0xffffffff,keep",
-	WRITE_STAR(STAR_A, STAR_A ^ 0x100000000),
-	MASKED(.result = STAR_A, .rule_first = MSR_STAR),
+	.policy = "0xc0000102 allow mask=0xffffffff,keep",
+	WRITE_KGS(KGS_A, KGS_A ^ 0x100000000),
+	MASKED(.result = KGS_A, .rule_first = MSR_KERNEL_GS_BASE),
 } };
 
 /* mask on a read: hidden bits are 0 */
 FIXTURE_VARIANT_ADD(row, hidden_bits) { .row = {
-	.policy = "0xc0000081 mask=0xffff0000ffff allow", READ_STAR(STAR_A),
-	MASKED(.result = STAR_A & 0xffff0000ffff, .value_shown = true, .rule_first = MSR_STAR),
+	.policy = "0xc0000102 mask=0xffff0000ffff allow", READ_KGS(KGS_A),
+	MASKED(.result = KGS_A & 0xffff0000ffff, .value_shown = true,
+	       .rule_first = MSR_KERNEL_GS_BASE),
 } };
 
 FIXTURE_VARIANT_ADD(row, hidden_upper_half) { .row = {
-	.policy = "0xc0000081 mask=0xffffffff allow", READ_STAR(STAR_A),
-	MASKED(.result = STAR_A & 0xffffffff, .value_shown = true, .rule_first = MSR_STAR),
+	.policy = "0xc0000102 mask=0xffffffff allow", READ_KGS(KGS_A),
+	MASKED(.result = KGS_A & 0xffffffff, .value_shown = true, .rule_first = MSR_KERNEL_GS_BASE),
 } };
 
 FIXTURE_VARIANT_ADD(row, nothing_to_hide) { .row = {
-	.policy = "0xc0000081 mask=0xffff allow", READ_STAR(0x1234),
+	.policy = "0xc0000102 mask=0xffff allow", READ_KGS(0x1234),
 	PASSED(.result = 0x1234),
 } };
 
 FIXTURE_VARIANT_ADD(row, write_beside_hidden_bits) { .row = {
-	.policy = "0xc0000081 mask=0 allow", WRITE_STAR(STAR_A, STAR_B),
-	UNGUARDED(.result = STAR_B),
+	.policy = "0xc0000102 mask=0 allow", WRITE_KGS(KGS_A, KGS_B),
+	UNGUARDED(.result = KGS_B),
 } };
 
 /* options */
 FIXTURE_VARIANT_ADD(row, audit_deny_write) { .row = {
-	.policy = "0xc0000081 allow deny audit", WRITE_STAR(STAR_A, STAR_B),
-	AUDITED(DENIED, .result = STAR_B, .rule_first = MSR_STAR),
+	.policy = "0xc0000102 allow deny audit", WRITE_KGS(KGS_A, KGS_B),
+	AUDITED(DENIED, .result = KGS_B, .rule_first = MSR_KERNEL_GS_BASE),
 } };
 
 FIXTURE_VARIANT_ADD(row, audit_deny_read) { .row = {
-	.policy = "0xc0000081 deny allow audit", READ_STAR(STAR_A),
-	AUDITED(DENIED, .result = STAR_A, .rule_first = MSR_STAR),
+	.policy = "0xc0000102 deny allow audit", READ_KGS(KGS_A),
+	AUDITED(DENIED, .result = KGS_A, .rule_first = MSR_KERNEL_GS_BASE),
 } };
 
 FIXTURE_VARIANT_ADD(row, audit_drop_write) { .row = {
-	.policy = "0xc0000081 allow drop audit", WRITE_STAR(STAR_A, STAR_B),
-	AUDITED(DROPPED, .result = STAR_B, .rule_first = MSR_STAR),
+	.policy = "0xc0000102 allow drop audit", WRITE_KGS(KGS_A, KGS_B),
+	AUDITED(DROPPED, .result = KGS_B, .rule_first = MSR_KERNEL_GS_BASE),
 } };
 
 FIXTURE_VARIANT_ADD(row, audit_drop_read) { .row = {
-	.policy = "0xc0000081 drop allow audit", READ_STAR(STAR_A),
-	AUDITED(DROPPED, .result = STAR_A, .rule_first = MSR_STAR),
+	.policy = "0xc0000102 drop allow audit", READ_KGS(KGS_A),
+	AUDITED(DROPPED, .result = KGS_A, .rule_first = MSR_KERNEL_GS_BASE),
 } };
 
 FIXTURE_VARIANT_ADD(row, audit_mask_deny) { .row = {
-	.policy = "0xc0000081 allow mask=0,deny audit", WRITE_STAR(STAR_A, STAR_B),
-	AUDITED(DENIED, .result = STAR_B, .rule_first = MSR_STAR),
+	.policy = "0xc0000102 allow mask=0,deny audit", WRITE_KGS(KGS_A, KGS_B),
+	AUDITED(DENIED, .result = KGS_B, .rule_first = MSR_KERNEL_GS_BASE),
 } };
 
 FIXTURE_VARIANT_ADD(row, audit_mask_keep) { .row = {
-	.policy = "0xc0000081 allow mask=0,keep audit", WRITE_STAR(STAR_A, STAR_B),
-	AUDITED(MASKED, .result = STAR_B, .rule_first = MSR_STAR),
+	.policy = "0xc0000102 allow mask=0,keep audit", WRITE_KGS(KGS_A, KGS_B),
+	AUDITED(MASKED, .result = KGS_B, .rule_first = MSR_KERNEL_GS_BASE),
 } };
 
 FIXTURE_VARIANT_ADD(row, audit_hidden_bits) { .row = {
-	.policy = "0xc0000081 mask=0xff allow audit", READ_STAR(STAR_A),
-	AUDITED(MASKED, .result = STAR_A, .value_shown = true, .rule_first = MSR_STAR),
+	.policy = "0xc0000102 mask=0xff allow audit", READ_KGS(KGS_A),
+	AUDITED(MASKED, .result = KGS_A, .value_shown = true, .rule_first = MSR_KERNEL_GS_BASE),
 } };
 
 FIXTURE_VARIANT_ADD(row, quiet_deny_write) { .row = {
-	.policy = "0xc0000081 allow deny quiet", WRITE_STAR(STAR_A, STAR_B),
-	DENIED(.result = STAR_A, .quiet = true),
+	.policy = "0xc0000102 allow deny quiet", WRITE_KGS(KGS_A, KGS_B),
+	DENIED(.result = KGS_A, .quiet = true),
 } };
 
 FIXTURE_VARIANT_ADD(row, quiet_drop_read) { .row = {
-	.policy = "0xc0000081 drop allow quiet", READ_STAR(STAR_A),
+	.policy = "0xc0000102 drop allow quiet", READ_KGS(KGS_A),
 	DROPPED(.result = 0, .quiet = true),
 } };
 
 FIXTURE_VARIANT_ADD(row, quiet_hidden_bits) { .row = {
-	.policy = "0xc0000081 mask=0xff allow quiet", READ_STAR(STAR_A),
-	MASKED(.result = STAR_A & 0xff, .quiet = true),
+	.policy = "0xc0000102 mask=0xff allow quiet", READ_KGS(KGS_A),
+	MASKED(.result = KGS_A & 0xff, .quiet = true),
 } };
 
 FIXTURE_VARIANT_ADD(row, audit_quiet) { .row = {
-	.policy = "0xc0000081 allow deny audit quiet", WRITE_STAR(STAR_A, STAR_B),
-	AUDITED(DENIED, .result = STAR_B, .quiet = true),
+	.policy = "0xc0000102 allow deny audit quiet", WRITE_KGS(KGS_A, KGS_B),
+	AUDITED(DENIED, .result = KGS_B, .quiet = true),
 } };
 
 /* modes */
 FIXTURE_VARIANT_ADD(row, mode_audit_deny_write) { .row = {
-	.policy = "0xc0000081 allow deny", .mode = "audit", WRITE_STAR(STAR_A, STAR_B),
-	AUDITED(DENIED, .result = STAR_B, .rule_first = MSR_STAR),
+	.policy = "0xc0000102 allow deny", .mode = "audit", WRITE_KGS(KGS_A, KGS_B),
+	AUDITED(DENIED, .result = KGS_B, .rule_first = MSR_KERNEL_GS_BASE),
 } };
 
 FIXTURE_VARIANT_ADD(row, mode_audit_drop_read) { .row = {
-	.policy = "0xc0000081 drop allow", .mode = "audit", READ_STAR(STAR_A),
-	AUDITED(DROPPED, .result = STAR_A, .rule_first = MSR_STAR),
+	.policy = "0xc0000102 drop allow", .mode = "audit", READ_KGS(KGS_A),
+	AUDITED(DROPPED, .result = KGS_A, .rule_first = MSR_KERNEL_GS_BASE),
 } };
 
 FIXTURE_VARIANT_ADD(row, mode_audit_hidden_bits) { .row = {
-	.policy = "0xc0000081 mask=0xff allow", .mode = "audit", READ_STAR(STAR_A),
-	AUDITED(MASKED, .result = STAR_A, .value_shown = true, .rule_first = MSR_STAR),
+	.policy = "0xc0000102 mask=0xff allow", .mode = "audit", READ_KGS(KGS_A),
+	AUDITED(MASKED, .result = KGS_A, .value_shown = true, .rule_first = MSR_KERNEL_GS_BASE),
 } };
 
 FIXTURE_VARIANT_ADD(row, mode_off_deny_write) { .row = {
-	.policy = "0xc0000081 allow deny", .mode = "off", WRITE_STAR(STAR_A, STAR_B),
-	UNGUARDED(.result = STAR_B),
+	.policy = "0xc0000102 allow deny", .mode = "off", WRITE_KGS(KGS_A, KGS_B),
+	UNGUARDED(.result = KGS_B),
 } };
 
 FIXTURE_VARIANT_ADD(row, mode_off_drop_read) { .row = {
-	.policy = "0xc0000081 drop allow", .mode = "off", READ_STAR(STAR_A),
-	UNGUARDED(.result = STAR_A),
+	.policy = "0xc0000102 drop allow", .mode = "off", READ_KGS(KGS_A),
+	UNGUARDED(.result = KGS_A),
 } };
 
 /* which rule speaks */
 FIXTURE_VARIANT_ADD(row, default_deny_write) { .row = {
-	.policy = "default deny deny", WRITE_STAR(STAR_A, STAR_B),
-	DENIED(.result = STAR_A, .is_default = true),
+	.policy = "default deny deny", WRITE_KGS(KGS_A, KGS_B),
+	DENIED(.result = KGS_A, .is_default = true),
 } };
 
 FIXTURE_VARIANT_ADD(row, default_deny_read) { .row = {
-	.policy = "default deny deny", READ_STAR(STAR_A),
+	.policy = "default deny deny", READ_KGS(KGS_A),
 	DENIED(.is_default = true),
 } };
 
 FIXTURE_VARIANT_ADD(row, default_drop_write) { .row = {
-	.policy = "default allow drop", WRITE_STAR(STAR_A, STAR_B),
-	DROPPED(.result = STAR_A, .is_default = true),
+	.policy = "default allow drop", WRITE_KGS(KGS_A, KGS_B),
+	DROPPED(.result = KGS_A, .is_default = true),
 } };
 
 FIXTURE_VARIANT_ADD(row, default_drop_read) { .row = {
-	.policy = "default drop allow", READ_STAR(STAR_A),
+	.policy = "default drop allow", READ_KGS(KGS_A),
 	DROPPED(.result = 0, .is_default = true),
 } };
 
 FIXTURE_VARIANT_ADD(row, default_deny_but_this) { .row = {
-	.policy = "default deny deny\n0xc0000081 allow allow", WRITE_STAR(STAR_A, STAR_B),
-	UNGUARDED(.result = STAR_B),
+	.policy = "default deny deny\n0xc0000102 allow allow", WRITE_KGS(KGS_A, KGS_B),
+	UNGUARDED(.result = KGS_B),
 } };
 
 FIXTURE_VARIANT_ADD(row, range_first) { .row = {
-	.policy = "0xc0000081-0xc0000084 allow deny", WRITE_STAR(STAR_A, STAR_B),
-	DENIED(.result = STAR_A, .rule_first = MSR_STAR, .rule_last = MSR_SFMASK),
+	.policy = "0xc0000102-0xc0000104 allow deny", WRITE_KGS(KGS_A, KGS_B),
+	DENIED(.result = KGS_A, .rule_first = MSR_KERNEL_GS_BASE, .rule_last = 0xc0000104),
 } };
 
 FIXTURE_VARIANT_ADD(row, range_last) { .row = {
-	.policy = "0xc0000001-0xc0000081 allow deny", WRITE_STAR(STAR_A, STAR_B),
-	DENIED(.result = STAR_A, .rule_first = 0xc0000001, .rule_last = MSR_STAR),
+	.policy = "0xc0000001-0xc0000102 allow deny", WRITE_KGS(KGS_A, KGS_B),
+	DENIED(.result = KGS_A, .rule_first = 0xc0000001, .rule_last = MSR_KERNEL_GS_BASE),
 } };
 
 FIXTURE_VARIANT_ADD(row, range_ends_below) { .row = {
-	.policy = "0xc0000001-0xc0000080 deny deny", WRITE_STAR(STAR_A, STAR_B),
-	UNGUARDED(.result = STAR_B),
+	.policy = "0xc0000001-0xc0000101 deny deny", WRITE_KGS(KGS_A, KGS_B),
+	UNGUARDED(.result = KGS_B),
 } };
 
 FIXTURE_VARIANT_ADD(row, range_begins_above) { .row = {
-	.policy = "0xc0000082-0xc0000084 deny deny", READ_STAR(STAR_A),
-	UNGUARDED(.result = STAR_A),
+	.policy = "0xc0000103-0xc0000104 deny deny", READ_KGS(KGS_A),
+	UNGUARDED(.result = KGS_A),
 } };
 
 FIXTURE_VARIANT_ADD(row, narrower_range) { .row = {
-	.policy = "0xc0000000-0xc0001fff allow drop\n0xc0000081-0xc0000084 deny deny",
-	WRITE_STAR(STAR_A, STAR_B),
-	DENIED(.result = STAR_A, .rule_first = MSR_STAR, .rule_last = MSR_SFMASK),
+	.policy = "0xc0000000-0xc0001fff allow drop\n0xc0000102-0xc0000104 deny deny",
+	WRITE_KGS(KGS_A, KGS_B),
+	DENIED(.result = KGS_A, .rule_first = MSR_KERNEL_GS_BASE, .rule_last = 0xc0000104),
 } };
 
 FIXTURE_VARIANT_ADD(row, single_in_range) { .row = {
-	.policy = "0xc0000081 allow allow\n0xc0000000-0xc0001fff deny deny",
-	WRITE_STAR(STAR_A, STAR_B),
-	UNGUARDED(.result = STAR_B),
+	.policy = "0xc0000102 allow allow\n0xc0000000-0xc0001fff deny deny",
+	WRITE_KGS(KGS_A, KGS_B),
+	UNGUARDED(.result = KGS_B),
 } };
 
 FIXTURE_VARIANT_ADD(row, single_in_ranges) { .row = {
-	.policy = "0-0xffffffff deny deny\n0xc0000000-0xc0001fff deny deny\n0xc0000081 allow drop",
-	WRITE_STAR(STAR_A, STAR_B),
-	DROPPED(.result = STAR_A, .rule_first = MSR_STAR),
+	.policy = "0-0xffffffff deny deny\n0xc0000000-0xc0001fff deny deny\n0xc0000102 allow drop",
+	WRITE_KGS(KGS_A, KGS_B),
+	DROPPED(.result = KGS_A, .rule_first = MSR_KERNEL_GS_BASE),
 } };
 
 FIXTURE_VARIANT_ADD(row, range_of_all) { .row = {
-	.policy = "0-0xffffffff deny deny", READ_STAR(STAR_A),
+	.policy = "0-0xffffffff deny deny", READ_KGS(KGS_A),
 	DENIED(.rule_first = 0, .rule_last = 0xffffffff),
 } };
 
@@ -325,7 +326,7 @@ FIXTURE_VARIANT_ADD(row, intercepted_hidden_bits) { .row = {
 } };
 
 FIXTURE_VARIANT_ADD(row, intercepted_allowed) { .row = {
-	.policy = "0xc0000081 deny deny", .op = OP_WRMSR, .msr = MSR_PAT, .before = PAT_A,
+	.policy = "0xc0000102 deny deny", .op = OP_WRMSR, .msr = MSR_PAT, .before = PAT_A,
 	.value = PAT_B,
 	UNGUARDED(.result = PAT_B),
 } };
@@ -338,7 +339,7 @@ FIXTURE_VARIANT_ADD(row, intercepted_range) { .row = {
 
 /* no bit in any bitmap */
 FIXTURE_VARIANT_ADD(row, outside_allowed) { .row = {
-	.policy = "0xc0000081 deny deny", .op = OP_RDMSR, .msr = MSR_UNKNOWN,
+	.policy = "0xc0000102 deny deny", .op = OP_RDMSR, .msr = MSR_UNKNOWN,
 	.unknown_to_kvm = true, .vector = VECTOR_GP,
 } };
 
@@ -397,7 +398,7 @@ FIXTURE_VARIANT_ADD(row, lowest_index) { .row = {
 
 /* paravirtual MSRs: a window of ours, no bit in the hardware's bitmaps */
 FIXTURE_VARIANT_ADD(row, clock_allowed) { .row = {
-	.policy = "0xc0000081 deny deny", .op = OP_WRMSR, .msr = MSR_KVM_SYSTEM_TIME,
+	.policy = "0xc0000102 deny deny", .op = OP_WRMSR, .msr = MSR_KVM_SYSTEM_TIME,
 	.before = 0, .value = GPA_SCRATCH | 1,
 	UNGUARDED(.result = GPA_SCRATCH | 1),
 } };

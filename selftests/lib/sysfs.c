@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "msrguard.h"
+#include "verify.h"
 
 bool mg_loaded(void)
 {
@@ -123,26 +124,34 @@ static int write_text(const char *name, const char *text)
 	return mg_write_file(name, text, strlen(text));
 }
 
+/* A change holds for running vCPUs when the write returns: look at once whether it does. */
+static int changed(int err)
+{
+	if (!err)
+		mg_verify_own();
+	return err;
+}
+
 int mg_load_policy(const char *text)
 {
 	int err = write_text("policy/load", text);
 
-	return err ?: write_text("policy/commit", "1\n");
+	return changed(err ?: write_text("policy/commit", "1\n"));
 }
 
 int mg_add_rule(const char *line)
 {
-	return write_text("rules/add", line);
+	return changed(write_text("rules/add", line));
 }
 
 int mg_remove_rule(const char *range)
 {
-	return write_text("rules/remove", range);
+	return changed(write_text("rules/remove", range));
 }
 
 int mg_set_mode(const char *mode)
 {
-	return write_text("mode", mode);
+	return changed(write_text("mode", mode));
 }
 
 const char *mg_last_error(void)
@@ -212,7 +221,7 @@ struct mg_stats mg_stats_since(const struct mg_stats *start)
 
 unsigned int mg_vms_of(pid_t pid, struct mg_vm_line *lines, unsigned int max)
 {
-	static char text[65536];
+	static __thread char text[65536];
 	unsigned int found = 0;
 	char *save, *line;
 

@@ -19,7 +19,7 @@ CHECK_OFFSET(level2, PG_LEVEL2);
 CHECK_OFFSET(msr, PG_MSR);
 CHECK_OFFSET(rflags_in, PG_RFLAGS_IN);
 CHECK_OFFSET(stop, PG_STOP);
-CHECK_OFFSET(vmcb, PG_VMCB);
+CHECK_OFFSET(nested, PG_NESTED);
 CHECK_OFFSET(vector, PG_VECTOR);
 CHECK_OFFSET(fault_rflags, PG_FAULT_RFLAGS);
 CHECK_OFFSET(ok, PG_OK);
@@ -319,6 +319,8 @@ void vcpu_run_command(struct vcpu *vcpu)
 
 	for (;;) {
 		if (ioctl(vcpu->fd, KVM_RUN, NULL)) {
+			if (vcpu->abandoned && errno == EINTR)
+				return;
 			if (errno == EINTR || errno == EAGAIN)
 				continue;
 			vm_die(vcpu, "KVM_RUN: %s", strerror(errno));
@@ -336,6 +338,10 @@ void vcpu_run_command(struct vcpu *vcpu)
 			handle_msr_exit(vcpu);
 			break;
 		case KVM_EXIT_SHUTDOWN:
+			if (vcpu->may_shut_down) {
+				vcpu->has_shut_down = true;
+				return;
+			}
 			vm_die(vcpu, "the guest shut down (triple fault)");
 		case KVM_EXIT_INTERNAL_ERROR:
 			vm_die(vcpu, "KVM_EXIT_INTERNAL_ERROR %u", run->internal.suberror);

@@ -20,6 +20,7 @@
 #include "../guests/abi.h"
 
 #define VM_MAX_VCPUS	4
+#define L2_FIELDS_MAX	16
 
 #define MSR_TSC			0x10
 #define MSR_APIC_BASE		0x1b
@@ -50,7 +51,7 @@
 struct guest_page {
 	uint32_t command;
 	uint32_t level2;
-	uint64_t msr, rax_in, rdx_in, rflags_in, count, stop, vmcb;
+	uint64_t msr, rax_in, rdx_in, rflags_in, count, stop, nested;
 	uint64_t vector, error, fault_rip, fault_rflags, faults, ok;
 	uint32_t last_eax, last_edx;
 	uint64_t rax_out, rdx_out, rcx_out, rflags_out;
@@ -81,8 +82,16 @@ struct vcpu {
 	 * looks an MSR below 0x2000 up in the intercept bitmap: use others to try it.
 	 */
 	uint32_t rcx_upper;
+	bool may_shut_down;		/* a triple fault is what the test expects */
+	bool has_shut_down;		/* and here it is; the VM is of no more use */
 	bool nested_ready;
+	struct {
+		uint32_t field;
+		uint64_t value;
+	} l2_fields[L2_FIELDS_MAX];	/* of the test's own in L2's VMCS or VMCB, see nested.h */
+	unsigned int nr_l2_fields;
 	bool spinning;
+	volatile bool abandoned;
 	pthread_t thread;
 	uint64_t spin_insn;
 };
@@ -142,6 +151,13 @@ struct access_result guest_access(struct vcpu *vcpu, int op, uint32_t msr, uint6
 struct access_result guest_access_step(struct vcpu *vcpu, int op, uint32_t msr, uint64_t value);
 struct access_result l2_access(struct vcpu *vcpu, int op, uint32_t msr, uint64_t value);
 
+/*
+ * Instructions of the test's own, at GPA_CODE; RAX, RCX and RDX before, and in the
+ * vCPU's page (rax_out and so on) afterwards. R12 to R15 and the stack are the payload's.
+ */
+struct access_result guest_code(struct vcpu *vcpu, const void *code, size_t len, uint64_t rax,
+				uint64_t rcx, uint64_t rdx);
+
 static inline struct access_result guest_wrmsr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {
 	return guest_access(vcpu, OP_WRMSR, msr, value);
@@ -176,16 +192,22 @@ static inline struct access_result l2_rdmsr(struct vcpu *vcpu, uint32_t msr)
 bool fep_works(struct vcpu *vcpu);
 bool fep_enable(void);
 
-/* Whether the guest may run guests of its own (AMD SVM). */
+/* Whether the guest may run guests of its own (SVM or VMX; nested.h has what is of one only). */
 bool nested_works(struct vm *vm);
+#define NESTED_MISSING	"KVM offers its guests neither SVM nor VMX here"
 
 /*
  * Have L1 intercept every access to MSRs of its guest, or none (as after vm_create()).
  * Call before the access or spin that shall see it.
  */
 void l2_set_intercept_all(struct vcpu *vcpu, bool on);
-#define SVM_EXIT_CODE_MSR	0x7c
-#define SVM_EXIT_CODE_VMMCALL	0x81
+
+/* Whether the hardware's bitmap has bits for an MSR; else L1 gets every access of its guest. */
+bool l2_bitmap_covers(uint32_t msr);
+
+/* With which exit code L2 comes back from an access that L1 intercepts, and when it is done. */
+uint64_t l2_exit_of_msr(int op);
+uint64_t l2_exit_of_call(void);
 
 /*
  * The same access again and again, in a thread of its own, without leaving guest mode.
@@ -195,6 +217,9 @@ void l2_set_intercept_all(struct vcpu *vcpu, bool on);
 void guest_spin_start(struct vcpu *vcpu, int op, uint32_t msr, uint64_t value);
 void l2_spin_start(struct vcpu *vcpu, int op, uint32_t msr, uint64_t value);
 struct access_result guest_spin_stop(struct vcpu *vcpu);
+
+/* Ends the thread of a spin, not the spin: the vCPU stays where it is, to be freed. */
+void guest_spin_abandon(struct vcpu *vcpu);
 
 static inline uint64_t spin_ok(struct vcpu *vcpu)
 {
@@ -258,7 +283,7 @@ struct kvm_cpuid2 *vm_supported_cpuid(struct vm *vm);
 void vm_die(struct vcpu *vcpu, const char *format, ...)
 	__attribute__((noreturn, format(printf, 2, 3)));
 void vcpu_run_command(struct vcpu *vcpu);
-void nested_prepare(struct vcpu *vcpu);
+uint32_t nested_prepare(struct vcpu *vcpu);
 uint64_t nested_exit_code(struct vcpu *vcpu);
 
 #endif /* MG_SELFTEST_VM_H */

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Takes a function's place for a hook and does nothing with it: parameter "function" names
- * it, "kind" is ipmodify (as a live patch takes it) or direct (as a BPF program does).
+ * Takes a function's place for a hook and does nothing with it: parameter "function" names it (or
+ * several, with commas between), "kind" is ipmodify (as a live patch takes it), direct (a direct
+ * call that stands alone) or shared (a direct call beside which others may change the instruction
+ * pointer, as BPF has it).
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -13,11 +15,11 @@
 
 static char *function;
 module_param(function, charp, 0);
-MODULE_PARM_DESC(function, "name of the function");
+MODULE_PARM_DESC(function, "name of the function, or several, with commas between");
 
 static char *kind = "ipmodify";
 module_param(kind, charp, 0);
-MODULE_PARM_DESC(kind, "ipmodify or direct");
+MODULE_PARM_DESC(kind, "ipmodify, direct or shared");
 
 static bool is_direct;
 
@@ -26,7 +28,7 @@ static void notrace squat_ipmodify(unsigned long ip, unsigned long parent_ip,
 {
 }
 
-/* Returns into the function it was called from. */
+/* Returns into the function it was called from, or to where others want that call to go. */
 void squat_direct(void);
 asm(".pushsection .text\n"
 	".balign 16\n"
@@ -39,6 +41,15 @@ asm(".pushsection .text\n"
 	".popsection\n");
 
 static struct ftrace_ops ops;
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 0, 0)
+static int share(struct ftrace_ops *direct, enum ftrace_ops_cmd command)
+#else
+static int share(struct ftrace_ops *direct, unsigned long ip, enum ftrace_ops_cmd command)
+#endif
+{
+	return 0;
+}
 
 static int take_direct(void)
 {
@@ -60,17 +71,20 @@ static void leave_direct(void)
 
 static int __init squatter_init(void)
 {
-	int err;
+	bool is_shared = !strcmp(kind, "shared");
+	char *names = function, *name;
+	int err = 0;
 
-	is_direct = !strcmp(kind, "direct");
+	is_direct = is_shared || !strcmp(kind, "direct");
 	if (!function || (!is_direct && strcmp(kind, "ipmodify")))
 		return -EINVAL;
-	err = ftrace_set_filter(&ops, function, strlen(function), 1);
-	if (err)
-		return err;
-	if (is_direct) {
+	if (is_shared)
+		ops.ops_func = share;
+	while (!err && (name = strsep(&names, ",")))
+		err = ftrace_set_filter(&ops, name, strlen(name), 0);
+	if (!err && is_direct) {
 		err = take_direct();
-	} else {
+	} else if (!err) {
 		ops.func = squat_ipmodify;
 		ops.flags = FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_SAVE_REGS;
 		err = register_ftrace_function(&ops);

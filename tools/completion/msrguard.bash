@@ -9,6 +9,13 @@ _msrguard_rules()
 	msrguard show 2>/dev/null | awk '$1 ~ /^[0-9]/ { print $1 }'
 }
 
+# The ids of the VMs that run, and of their processes.
+_msrguard_vms()
+{
+	local file=/sys/kernel/msrguard/vms/list
+	[[ ! -r $file ]] || awk '!/^#/ { print $1; print $2 }' "$file" 2>/dev/null
+}
+
 _msrguard()
 {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
@@ -16,11 +23,18 @@ _msrguard()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		words='status load show add del mode watch help --help --version'
+		words='status load show add del mode verify watch help --help --version'
 	else
 		case $command in
-		help) ((COMP_CWORD > 2)) || words='status load show add del mode watch' ;;
+		help) ((COMP_CWORD > 2)) || words='status load show add del mode verify watch' ;;
 		status) words='--json --help' ;;
+		verify)
+			case $previous in
+			--wait | -w) return ;;
+			esac
+			words='--json --wait --help'
+			[[ $current == -* ]] || words+=" $(_msrguard_vms)"
+			;;
 		watch)
 			case $previous in
 			--count | -n | --buffer | -b) return ;;

@@ -20,6 +20,8 @@ trap 'rm -rf "$WORK"' EXIT
 chmod 755 "$WORK"
 # Also for a user who may not look where the command was built.
 cp "$MSRGUARD_BIN" "$WORK/msrguard"
+FAKE_SO=$(cd "$(dirname "$MSRGUARD_BIN")" && pwd)/tests/fake_kernel.so
+[[ -f $FAKE_SO ]] || { echo "Bail out! $FAKE_SO is missing; run: make -C tools test"; exit 1; }
 
 export MSRGUARD_SYSFS=$WORK/sys LC_ALL=C.UTF-8
 ROOT=$MSRGUARD_SYSFS/kernel/msrguard
@@ -46,7 +48,8 @@ fresh()
 	cat >"$ROOT/hooks" <<-END
 		# hook function mechanism state calls
 		exit-read kvm_emulate_rdmsr direct attached 12
-		bitmap kvm_msr_allowed callback attached 18446744073709551615
+		bitmap kvm_msr_allowed direct attached 18446744073709551615
+		vcpu-created kvm_arch_vcpu_postcreate observer attached 2
 	END
 	echo 5 | tee "$ROOT"/stats/{reads,writes,denied,dropped,masked,audited} >"$ROOT/stats/sequence"
 	echo 0 | tee "$ROOT"/stats/{events_sent,events_lost} >"$ROOT/stats/unattributed"
@@ -90,6 +93,7 @@ ended()
 
 prints() { grep -Eq -- "$1" "$WORK/out"; }
 prints_not() { ! prints "$1"; }
+equal_lines() { [[ $(grep -Ec -- "$1" "$WORK/out") == "$2" ]]; }
 silent() { [[ ! -s $WORK/$1 ]]; }
 file_is() { [[ $(<"$ROOT/$1") == "$2" ]]; }
 # err_is: all of stderr is what stands on stdin.
@@ -108,7 +112,7 @@ test_usage()
 	ok "--help names the commands" prints '^  watch '
 	run --version
 	ok "--version" prints '^msrguard [0-9]+\.[0-9]+'
-	for command in status load show add del mode watch; do
+	for command in status load show add del mode verify watch; do
 		run "$command" --help
 		ok "$command --help" ended 0
 		ok "$command --help says how it is used" prints "^usage: msrguard $command"
@@ -147,6 +151,12 @@ test_usage()
 	run mode of
 	ok "no such mode" ended 2 'no mode "of": it is off, audit or enforce'
 	ok "and nothing was written" file_is mode enforce
+	run verify 1 2
+	ok "verify takes one VM" ended 2 'verify takes one VM'
+	for bad in -1 x 1x ' 1' 86401 99999999999999999999; do
+		run verify --wait "$bad"
+		ok "verify --wait '$bad'" ended 2 'wait takes a number of seconds'
+	done
 	for bad in 0 -1 x 1x ' 1' 99999999999999999999; do
 		run watch --count "$bad"
 		ok "watch --count '$bad'" ended 2 'count takes a number from 1'
@@ -165,12 +175,12 @@ test_status()
 	ok "policy" prints '^policy +generation 7, 2 rules, default deny drop$'
 	ok "hash" prints "^hash +$HASH\$"
 	ok "counters" prints '^accesses +reads 5, writes 5, denied 5, dropped 5, masked 5, audited 5$'
-	ok "hooks" prints '^bitmap +kvm_msr_allowed +callback +attached +18446744073709551615$'
+	ok "hooks" prints '^bitmap +kvm_msr_allowed +direct +attached +18446744073709551615$'
 	ok "VMs" prints '^ +3 +4242 +2 +1 +2 +3 +4 +5 +9007199254740993$'
 	run status --json
 	ok "healthy in JSON" ended 0
 	ok "is JSON" json 'd["ok"] and d["loaded"] and d["mode"] == "enforce" and d["problems"] == []'
-	ok "JSON policy" json 'd["policy"] == {"generation": "0x7", "hash": "'"$HASH"'", "rules": 2, "default": {"read": "deny", "write": "drop"}, "last_error": None}'
+	ok "JSON policy" json 'd["policy"] == {"generation": "0x7", "hash": "'"$HASH"'", "rules": 2, "default": {"read": "deny", "write": "drop"}, "warnings": None, "last_error": None}'
 	ok "JSON keeps all 64 bits" json 'd["vms"][0]["audited"] == "0x20000000000001" and d["hooks"][1]["calls"] == "0xffffffffffffffff"'
 	ok "JSON of a VM" json 'd["vms"][0]["id"] == "0x3" and d["vms"][0]["pid"] == 4242 and d["vms"][0]["vcpus"] == 2'
 	: >"$ROOT/vms/list"
@@ -191,7 +201,7 @@ test_status_problems()
 	ok "audit is not wrong" ended 0
 	ok "but told" prints '^note:  mode is audit'
 	fresh
-	sed -i 's/^bitmap.*/bitmap kvm_msr_allowed callback detached 3/' "$ROOT/hooks"
+	sed -i 's/^bitmap.*/bitmap kvm_msr_allowed direct detached 3/' "$ROOT/hooks"
 	run status --json
 	ok "a detached hook is wrong" ended 1
 	ok "and named" json '[p for p in d["problems"] if p["severity"] == "wrong" and "bitmap" in p["what"] and p["do"]]'
@@ -200,6 +210,35 @@ test_status_problems()
 	run status
 	ok "a shared hook is not wrong" ended 0
 	ok "but told" prints '^note:  hook exit-read: a tracer'
+	fresh
+	sed -i 's/^exit-read.*/exit-read kvm_emulate_rdmsr callback attached 3/' "$ROOT/hooks"
+	run status
+	ok "a callback for want of a slot is not wrong" ended 0
+	ok "but told, with what took it" prints '^note:  exit-read: called back by ftrace, because the direct-call slot of the function was taken'
+	ok "and what to do" prints '^   do: .*a BPF program'
+	ok "what only watches is not told" prints_not '^note:.*vcpu-created'
+	sed -i 's/^bitmap.*/bitmap kvm_msr_allowed callback attached 3/' "$ROOT/hooks"
+	run status
+	ok "two of them in one note" prints '^note:  exit-read, bitmap: called back .* slot of the functions'
+	mkdir -p "$MSRGUARD_SYSFS/module/msrguard/parameters"
+	echo N >"$MSRGUARD_SYSFS/module/msrguard/parameters/direct"
+	run status
+	ok "callbacks by direct=0 are not wrong" ended 0
+	ok "and are not blamed on others" prints '^note:  exit-read, bitmap: .*as the parameter direct=0 asks'
+	echo Y >"$MSRGUARD_SYSFS/module/msrguard/parameters/direct"
+	run status
+	ok "direct=1 asks for nothing" prints '^note:  exit-read, bitmap: .* was taken'
+	fresh
+	: >"$ROOT/policy/warnings"
+	run status --json
+	ok "no warning" json 'd["policy"]["warnings"] == 0 and d["problems"] == []'
+	printf '3: x2APIC\n9: what\n' >"$ROOT/policy/warnings"
+	run status
+	ok "warnings are not wrong" ended 0
+	ok "but counted" prints '^policy .*, 2 warnings$'
+	ok "and told" prints '^note:  the policy has 2 warnings: it promises what this host cannot keep$'
+	run status --json
+	ok "and counted in JSON" json 'd["policy"]["warnings"] == 2 and len(d["problems"]) == 1'
 	fresh
 	echo '# hook function mechanism state calls' >"$ROOT/hooks"
 	run status
@@ -270,7 +309,7 @@ test_not_loaded()
 	fresh
 	rm -rf "$ROOT"
 	echo 'default deny deny' >"$WORK/policy"
-	for command in status show mode 'mode off' "load $WORK/policy" 'add 0x10 allow deny' 'del 0x10'; do
+	for command in status show mode 'mode off' "load $WORK/policy" 'add 0x10 allow deny' 'del 0x10' verify 'verify 3'; do
 		# shellcheck disable=SC2086 # the words of a command
 		run $command
 		ok "$command without the module" ended 3
@@ -293,7 +332,7 @@ test_permission()
 	if [[ $(id -u) == 0 ]]; then
 		as_nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups --)
 	fi
-	for command in status 'status --json' show mode 'mode off' "load $WORK/policy" 'add 0x10 allow deny' 'del 0x10'; do
+	for command in status 'status --json' show mode 'mode off' "load $WORK/policy" 'add 0x10 allow deny' 'del 0x10' verify; do
 		RC=0
 		# shellcheck disable=SC2086 # the words of a command
 		"${as_nobody[@]}" "$WORK/msrguard" $command >"$WORK/out" 2>"$WORK/err" || RC=$?
@@ -431,6 +470,429 @@ test_diagnosis()
 	cd /
 }
 
+test_warnings()
+{
+	fresh
+	cd "$WORK"
+	printf 'default deny deny\n' >policy
+	run load policy
+	ok "load without the file for warnings" ended 0
+	ok "says nothing of them" silent err
+	: >"$ROOT/policy/warnings"
+	run load policy
+	ok "load without a warning" silent err
+	printf '3: an x2APIC range, and APICv is on\n0: of the whole\nwithout a line\n\n12: \033[2J\n7:what\n99999999999999999999: far\n' >"$ROOT/policy/warnings"
+	run load policy
+	ok "load with warnings" ended 0
+	ok "loads" prints '^policy loaded: generation 7'
+	ok "prints them, each at its line" err_is <<-'END'
+		policy:3: warning: an x2APIC range, and APICv is on
+		policy: warning: of the whole
+		policy: warning: without a line
+		policy:12: warning: \x1b[2J
+		policy: warning: 7:what
+		policy: warning: 99999999999999999999: far
+	END
+	RC=0
+	"$WORK/msrguard" load - <policy >"$WORK/out" 2>"$WORK/err" || RC=$?
+	ok "standard input has a name in them too" ended 0 '^<stdin>:3: warning: an x2APIC'
+	rm "$ROOT/policy/warnings"
+	mkdir "$ROOT/policy/warnings"
+	run load policy
+	ok "warnings that cannot be read are told" ended 0 'policy/warnings: Is a directory'
+	ok "and the policy is loaded" prints '^policy loaded: generation 7'
+	refuse '1:9: no'
+	echo '3: of the policy before' >"$ROOT/policy/warnings"
+	run load policy
+	ok "a policy that is refused" ended 1 '^policy:1:9: no'
+	ok "has no warnings" grep -qv warning "$WORK/err"
+	cd /
+}
+
+# verify ARGUMENT...: the command, with the kernel that $WORK/kernel describes.
+verify()
+{
+	RC=0
+	LD_PRELOAD=$FAKE_SO FAKE_KERNEL=$WORK/kernel "$WORK/msrguard" verify "$@" \
+		>"$WORK/out" 2>"$WORK/err" </dev/null || RC=$?
+}
+
+# vms VM:PID:VCPUS...: what the module lists.
+vms()
+{
+	local vm id pid vcpus
+	echo '# id pid vcpus reads writes denied dropped masked audited' >"$ROOT/vms/list"
+	for vm; do
+		IFS=: read -r id pid vcpus <<<"$vm"
+		echo "$id $pid $vcpus 0 0 0 0 0 0" >>"$ROOT/vms/list"
+	done
+}
+
+# kernel: its description stands on stdin.
+kernel() { cat >"$WORK/kernel"; }
+
+test_verify()
+{
+	fresh
+	kernel <<-END
+		vm 3
+		vcpu 0 0 128 0
+		vcpu 1 2 0 0
+	END
+	verify
+	ok "verify, all match or do not run" ended 0
+	ok "a vCPU that matches" prints '^vm 3 pid 4242 vcpu 0: matches, 128 guarded accesses are intercepted \(generation 7\)$'
+	ok "a vCPU that does not run is named" prints '^vm 3 pid 4242 vcpu 1: not running, '
+	ok "all are counted" prints '^1 VM, 2 vCPUs: 1 matches, 0 differs, 1 not-running, 0 unreadable, 0 encrypted$'
+	ok "without a word of what to do" prints_not 'do:'
+	verify --json
+	ok "in JSON" ended 0
+	ok "all of it" json 'd == {"ok": True, "vms": [{"id": "0x3", "pid": 4242, "gone": False, "vcpus": [{"vcpu": 0, "state": "matches", "nested": False, "guarded": 128, "missing": 0, "generation": "0x7", "accesses": []}, {"vcpu": 1, "state": "not-running", "nested": False, "guarded": 0, "missing": 0, "generation": "0x7", "accesses": []}]}]}'
+	kernel <<-END
+		vm 3
+		vcpu 0 1 128 5
+		access 0 0x174 1
+		access 0 0xc0000080 0
+		access 0 0xc0000081 0
+		access 0 0xc0000082 0
+		access 0 0xc0000083 1
+		vcpu 1 0 0 0 nested
+	END
+	verify
+	ok "verify, one differs" ended 5
+	ok "says how many" prints '^vm 3 .* vcpu 0: DIFFERS, 5 of 128 guarded accesses are not intercepted'
+	ok "which" prints '^  msr 0x174 write: the hardware does it without an exit'
+	ok "runs of them in one line" prints '^  msr 0xc0000080-0xc0000082 read: '
+	ok "by direction" prints '^  msr 0xc0000083 write: '
+	ok "in three lines" equal_lines '^  msr' 3
+	ok "what to do" prints 'do: msrguard verify --wait'
+	ok "a nested guest's" prints '^vm 3 pid 4242 vcpu 1 \(its nested guest\): matches, nothing is guarded'
+	verify --json
+	ok "differs in JSON" ended 5
+	ok "with each access" json 'not d["ok"] and len(d["vms"][0]["vcpus"][0]["accesses"]) == 5 and d["vms"][0]["vcpus"][0]["accesses"][0] == {"msr": "0x174", "dir": "write"} and d["vms"][0]["vcpus"][1]["nested"]'
+	local state
+	for state in 3 4 77; do
+		kernel <<-END
+			vm 3
+			vcpu 0 0 128 0
+			vcpu 1 $state 0 0
+		END
+		verify
+		ok "verify, state $state" ended 6
+		kernel <<-END
+			vm 3
+			vcpu 0 1 1 1
+			access 0 0x10 0
+			vcpu 1 $state 0 0
+		END
+		verify --json
+		ok "a difference beside state $state" ended 5
+	done
+	ok "a state of a later module" json 'd["vms"][0]["vcpus"][1]["state"] == "unknown-77"'
+	# One vCPU with the bitmaps of both.
+	kernel <<-END
+		vm 3
+		vcpu 0 0 128 0
+		vcpu 0 0 128 0 nested
+		vcpu 1 0 128 0
+	END
+	verify
+	ok "a vCPU with two bitmaps" ended 0
+	ok "is one vCPU" prints '^1 VM, 2 vCPUs: 3 matches'
+}
+
+test_verify_vms()
+{
+	local i list=()
+	fresh
+	vms
+	: >"$WORK/kernel"
+	verify
+	ok "verify without a VM" ended 0
+	ok "says so" prints '^no VM is running: there is nothing to verify$'
+	verify 3
+	ok "verify of a VM that is not there" ended 1 'no VM of this host has the id or process id 3'
+	verify three
+	ok "verify of no number" ended 2 'id or process id, .* not "three"'
+	verify pid:
+	ok "verify of no process id" ended 2 'not "pid:"'
+	vms 3:500:1 4:500:1 500:7:1 7:8:0
+	kernel <<-END
+		vm 3
+		vcpu 0 0 1 0
+		vm 4
+		vcpu 0 0 1 0
+		vm 500
+		vcpu 0 0 1 0
+		vm 7
+	END
+	verify 3
+	ok "verify by id" ended 0
+	ok "verifies that" prints '^1 VM, 1 vCPU: '
+	verify 8
+	ok "verify by process id" prints '^vm 7 pid 8: has no vCPU$'
+	verify 500
+	ok "id of one, process id of another" ended 2 '500 is the id of one VM and the process id of another'
+	ok "says how to tell them apart" grep -q 'msrguard verify id:500, or pid:500' "$WORK/err"
+	verify id:500
+	ok "id:N" prints '^vm 500 '
+	verify pid:500
+	ok "pid:N, of two VMs" prints '^2 VMs, 2 vCPUs: 2 matches'
+	verify id:8
+	ok "no such id" ended 1 'no VM of this host has the id 8'
+	verify pid:3
+	ok "no such process id" ended 1 'no VM of this host has the process id 3'
+	verify 0x3
+	ok "an id as JSON has it" prints '^vm 3 '
+	: >"$WORK/kernel"
+	for ((i = 1; i <= 200; i++)); do
+		list+=("$i:$((10000 + i)):2")
+		printf 'vm %d\nvcpu 0 0 9 0\ndatagram\nvcpu 1 0 9 0\n' "$i" >>"$WORK/kernel"
+	done
+	vms "${list[@]}"
+	verify
+	ok "200 VMs" ended 0
+	ok "each of them" prints '^200 VMs, 400 vCPUs: 400 matches'
+	{
+		echo vm 1
+		echo vcpu 0 1 40000 6000
+		for ((i = 0; i < 6000; i++)); do
+			((i % 100)) || echo datagram
+			echo access 0 $((2 * i)) 1
+		done
+	} >"$WORK/kernel"
+	vms 1:1:1
+	verify --json
+	ok "6000 differences" ended 5
+	ok "all are told" json '[int(a["msr"], 0) for a in d["vms"][0]["vcpus"][0]["accesses"]] == list(range(0, 12000, 2))'
+}
+
+test_verify_gone()
+{
+	fresh
+	vms 3:500:1 4:501:1
+	kernel <<-END
+		vm 3
+		error 2 2 no such VM
+		vm 4
+		vcpu 0 0 1 0
+	END
+	verify
+	ok "a VM that goes meanwhile is no difference" ended 0
+	ok "but named" prints '^vm 3 pid 500: gone meanwhile$'
+	ok "and counted" prints '^2 VMs, 1 vCPU: 1 matches, .*, 1 VM gone$'
+	verify --json
+	ok "in JSON too" json 'd["vms"][0]["gone"] and d["vms"][0]["vcpus"] == [] and not d["vms"][1]["gone"]'
+	verify 3
+	ok "one that was asked for is not verified" ended 1
+	kernel <<-END
+		vm 3
+		error 2
+	END
+	verify 3
+	ok "an error without a reason is another thing" ended 1 'cannot verify VM 3: No such file'
+	kernel <<-END
+		vm 3
+		error 2 0 \033what
+	END
+	verify 3
+	ok "what the kernel says reaches no terminal" ended 1 'cannot verify VM 3: No such file.* \(\\033what\)'
+	kernel <<-END
+		vm 3
+		remove $ROOT
+		error 2
+	END
+	(cd "$WORK" && verify 3; echo "$RC" >"$WORK/rc")
+	RC=$(<"$WORK/rc")
+	ok "a module that goes meanwhile" ended 3 'the module was unloaded meanwhile'
+	rm -rf "$WORK/.gone"
+	fresh
+	kernel <<-END
+		family 2
+	END
+	verify
+	ok "no family" ended 1 'not in this network namespace'
+	ok "says what to do" grep -q 'nsenter .* msrguard verify' "$WORK/err"
+}
+
+test_verify_wait()
+{
+	fresh
+	vms 3:500:2
+	kernel <<-END
+		vm 3
+		vcpu 0 1 2 1
+		access 0 0x10 0
+		vcpu 1 2 0 0
+		vm 3
+		vcpu 0 0 2 0
+		vcpu 1 2 0 0
+		vm 3
+		vcpu 0 0 2 0
+		vcpu 1 0 2 0
+	END
+	verify
+	ok "the first answer differs" ended 5
+	verify --wait 30
+	ok "the third does not" ended 0
+	ok "and is what is told" prints '^1 VM, 2 vCPUs: 2 matches, 0 differs, 0 not-running'
+	kernel <<-END
+		vm 3
+		vcpu 0 1 2 1
+		access 0 0x10 0
+		vcpu 1 0 2 0
+	END
+	SECONDS=0
+	verify --wait 1
+	ok "a difference that stays" ended 5
+	ok "waits" [ "$SECONDS" -ge 1 ]
+	kernel <<-END
+		vm 3
+		vcpu 0 2 0 0
+		vcpu 1 2 0 0
+	END
+	verify --wait 1
+	ok "vCPUs that never run are no difference" ended 0
+	kernel <<-END
+		vm 3
+		vcpu 0 2 0 0
+		vcpu 1 0 2 0
+		vm 3
+		error 2 2 no such VM
+	END
+	verify --wait 30
+	ok "a VM that goes while we wait" prints '^vm 3 pid 500: gone meanwhile$'
+}
+
+# malformed NAME: what $WORK/kernel says is no answer, and says so.
+malformed()
+{
+	verify
+	ok "$1" ended 1 "answer about VM 3 is malformed"
+	ok "$1: nothing looks well" silent out
+}
+
+# Attributes: 2 vm-id, 3 vm-pid, 4 vcpu, 5 state, 7 guarded, 8 missing, 9 generation, 10 msr,
+# 11 direction.
+test_verify_malformed()
+{
+	local id=2:0300000000000000 pid=3:f4010000 vcpu=4:00000000 state=5:00 guarded=7:05000000 \
+		missing=8:00000000 generation=9:0700000000000000 msr=10:10000000 dir=11:00 whole left
+	fresh
+	vms 3:500:1
+	whole="$id $pid $vcpu $state $guarded $missing $generation"
+	kernel <<<"vm 3"$'\n'"message $whole"
+	verify
+	ok "a vCPU by its attributes" ended 0
+	kernel <<<"vm 3"$'\n'"message $whole 1:00 77:0102030405"
+	verify
+	ok "attributes of a later version" ended 0
+	for left in $whole; do
+		kernel <<<"vm 3"$'\n'"message ${whole/$left/}"
+		malformed "a vCPU without attribute ${left%%:*}"
+		kernel <<<"vm 3"$'\n'"message ${whole/$left/${left}00}"
+		malformed "attribute ${left%%:*} too long"
+		kernel <<<"vm 3"$'\n'"message ${whole/$left/${left%:*}:}"
+		malformed "attribute ${left%%:*} empty"
+	done
+	kernel <<<"vm 3"$'\n'"message $whole 6:00"
+	malformed "a flag with a value"
+	kernel <<<"vm 3"$'\n'"message $whole $msr $dir"
+	malformed "a vCPU and an access in one"
+	kernel <<<"vm 3"$'\n'"message ${whole/$id/2:0400000000000000}"
+	malformed "another VM"
+	kernel <<<"vm 3"
+	malformed "no word of a vCPU that is there"
+	kernel <<<"vm 3"$'\n'"message $id $vcpu $msr $dir"
+	malformed "an access before any vCPU"
+	for left in $id $vcpu $msr $dir; do
+		kernel <<-END
+			vm 3
+			vcpu 0 1 2 1
+			message $(printf '%s ' $id $vcpu $msr $dir | sed "s/$left //")
+		END
+		malformed "an access without attribute ${left%%:*}"
+	done
+	kernel <<-END
+		vm 3
+		vcpu 0 1 2 2
+		access 0 0x10 0
+	END
+	malformed "an access too few"
+	kernel <<-END
+		vm 3
+		vcpu 0 1 2 2
+		access 0 0x10 0
+		vcpu 1 0 2 0
+	END
+	malformed "an access too few, and another vCPU"
+	kernel <<-END
+		vm 3
+		vcpu 0 1 2 1
+		access 0 0x10 0
+		access 0 0x11 0
+	END
+	malformed "an access too many"
+	kernel <<-END
+		vm 3
+		vcpu 0 1 2 1
+		access 1 0x10 0
+	END
+	malformed "an access of another vCPU"
+	kernel <<<$'vm 3\nvcpu 0 1 2 1 nested\naccess 0 0x10 0'
+	malformed "an access of another bitmap"
+	kernel <<<$'vm 3\nvcpu 0 1 2 1 nested\naccess 0 0x10 0 nested'
+	verify
+	ok "an access of a nested guest's" ended 5
+	kernel <<-END
+		vm 3
+		vcpu 0 1 2 3
+		access 0 0x10 0
+		access 0 0x11 0
+		access 0 0x12 0
+	END
+	malformed "more missing than guarded"
+	kernel <<<$'vm 3\nvcpu 0 1 2 0'
+	malformed "differs in nothing"
+	kernel <<<$'vm 3\nvcpu 0 0 2 1\naccess 0 0x10 0'
+	malformed "matches in spite of differences"
+	kernel <<<$'vm 3\nvcpu 0 2 2 1\naccess 0 0x10 0'
+	malformed "does not run in spite of differences"
+	kernel <<<$'vm 3\nvcpu 0 0 2 0\nother\nvcpu 1 0 2 0'
+	malformed "a message of another family"
+	for left in '' 03 03010000 0301000008 030100000c000200 03010000080002000300 0301000004000200 \
+		01010000 03010000ff000200; do
+		kernel <<<$'vm 3\nvcpu 0 0 2 0\nbytes '"$left"
+		malformed "bytes \"$left\""
+	done
+	kernel <<<$'vm 3\nvcpu 0 0 2 0\nstale\nvcpu 1 3 0 0'
+	verify
+	ok "a message of another request is skipped" ended 0
+	kernel <<<$'vm 3\nvcpu 0 0 2 0\nsilence'
+	verify
+	ok "no end" ended 1 'cannot verify VM 3: Connection timed out'
+	ok "nothing looks well" silent out
+	kernel <<<$'vm 3\nvcpu 0 0 2 0\ndone 12'
+	verify
+	ok "an error at the end" ended 1 'cannot verify VM 3: Cannot allocate memory'
+	ok "nothing looks well" silent out
+	kernel <<<$'vm 3\ntorn\nvcpu 0 0 2 0\nvm 3\nvcpu 0 0 2 0'
+	verify
+	ok "an answer that is not of one piece is asked for again" ended 0
+	kernel <<<$'vm 3\ntorn\nvcpu 0 0 2 0'
+	verify
+	ok "but not for ever" ended 1 'changes faster than it can be read'
+	kernel <<<$'vm 3\nerror 1'
+	verify
+	ok "no permission" ended 4 'not permitted'
+	kernel <<<$'vm 3\nerror 95'
+	verify
+	ok "a module that cannot verify" ended 1 'the module cannot verify VM 3'
+	echo garbage >"$ROOT/vms/list"
+	verify
+	ok "garbage in vms/list" ended 1 'vms/list holds something else'
+}
+
 test_rules()
 {
 	fresh
@@ -506,6 +968,12 @@ test_permission
 test_load
 test_load_lock
 test_diagnosis
+test_warnings
+test_verify
+test_verify_vms
+test_verify_gone
+test_verify_wait
+test_verify_malformed
 test_rules
 test_show_mode
 # Only where this kernel does not really have the module.

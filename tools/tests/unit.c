@@ -15,6 +15,7 @@
 #include "event.h"
 #include "msrguard.h"
 #include "seq.h"
+#include "verify_answer.h"
 
 #define MESSAGE_MAX	1024
 #define TEXT_MAX	1024
@@ -314,6 +315,124 @@ static void test_noise(void)
 	check(accepted > 0 && accepted < round, "of damaged messages some are refused");
 }
 
+static struct nlmsghdr *make_vcpu(void *buf, uint64_t vm, uint32_t vcpu, uint8_t state,
+				  uint32_t missing)
+{
+	struct nlmsghdr *message = mnl_nlmsg_put_header(buf);
+	struct genlmsghdr *header = mnl_nlmsg_put_extra_header(message, sizeof(*header));
+
+	header->cmd = MSRGUARD_CMD_VERIFY;
+	mnl_attr_put_u64(message, MSRGUARD_A_VERIFY_VM_ID, vm);
+	mnl_attr_put_u32(message, MSRGUARD_A_VERIFY_VM_PID, 4242);
+	mnl_attr_put_u32(message, MSRGUARD_A_VERIFY_VCPU, vcpu);
+	mnl_attr_put_u8(message, MSRGUARD_A_VERIFY_STATE, state);
+	mnl_attr_put(message, MSRGUARD_A_VERIFY_NESTED, 0, NULL);
+	mnl_attr_put_u32(message, MSRGUARD_A_VERIFY_GUARDED, 100);
+	mnl_attr_put_u32(message, MSRGUARD_A_VERIFY_MISSING, missing);
+	mnl_attr_put_u64(message, MSRGUARD_A_VERIFY_GENERATION, 1ull << 40);
+	return message;
+}
+
+static struct nlmsghdr *make_missing(void *buf, uint64_t vm, uint32_t vcpu, uint32_t msr)
+{
+	struct nlmsghdr *message = mnl_nlmsg_put_header(buf);
+	struct genlmsghdr *header = mnl_nlmsg_put_extra_header(message, sizeof(*header));
+
+	header->cmd = MSRGUARD_CMD_VERIFY;
+	mnl_attr_put_u64(message, MSRGUARD_A_VERIFY_VM_ID, vm);
+	mnl_attr_put_u32(message, MSRGUARD_A_VERIFY_VCPU, vcpu);
+	mnl_attr_put(message, MSRGUARD_A_VERIFY_NESTED, 0, NULL);
+	mnl_attr_put_u32(message, MSRGUARD_A_VERIFY_MSR, msr);
+	mnl_attr_put_u8(message, MSRGUARD_A_VERIFY_DIRECTION, MSRGUARD_DIRECTION_WRITE);
+	return message;
+}
+
+static void test_verify(void)
+{
+	struct mg_verify_answer answer = { .vm = 1ull << 33 };
+	char buf[MESSAGE_MAX];
+	bool good = true;
+	uint32_t i;
+
+	check(mg_verify_complete(&answer), "an answer about no vCPU is complete");
+	check(mg_verify_take(&answer, make_vcpu(buf, answer.vm, 5, MSRGUARD_VERIFY_STATE_DIFFERS,
+						100)), "a vCPU that differs");
+	check(!mg_verify_complete(&answer), "is not all");
+	for (i = 0; i < 100; i++)
+		good &= mg_verify_take(&answer, make_missing(buf, answer.vm, 5, 0xc0000000 + i));
+	check(good && mg_verify_complete(&answer), "with its accesses it is");
+	check(!mg_verify_take(&answer, make_missing(buf, answer.vm, 5, 1)), "and takes no more");
+	check(answer.nr == 1 && answer.vcpus[0].nr == 100 && answer.vcpus[0].vcpu == 5 &&
+	      answer.vcpus[0].pid == 4242 && answer.vcpus[0].nested &&
+	      answer.vcpus[0].guarded == 100 && answer.vcpus[0].generation == 1ull << 40 &&
+	      answer.vcpus[0].accesses[99].msr == 0xc0000063 &&
+	      answer.vcpus[0].accesses[99].direction == MSRGUARD_DIRECTION_WRITE,
+	      "all of it is there");
+	check(!mg_verify_take(&answer, make_vcpu(buf, 3, 6, MSRGUARD_VERIFY_STATE_MATCHES, 0)),
+	      "another VM's vCPU is refused");
+	mg_verify_free(&answer);
+	check(!answer.nr && mg_verify_complete(&answer), "what was freed can be used again");
+}
+
+/* An event would have the same attributes' numbers. */
+static void test_verify_strange(void)
+{
+	struct mg_verify_answer answer = { .vm = 3 };
+	char buf[MESSAGE_MAX];
+	struct nlmsghdr *message = make_vcpu(buf, 3, 0, MSRGUARD_VERIFY_STATE_MATCHES, 0);
+	struct genlmsghdr *header = mnl_nlmsg_get_payload(message);
+
+	header->cmd = MSRGUARD_CMD_ACCESS_NTF;
+	check(!mg_verify_take(&answer, message), "another command's message is refused");
+	message = mnl_nlmsg_put_header(buf);
+	check(!mg_verify_take(&answer, message), "verify: a message without a header is refused");
+	mg_verify_free(&answer);
+}
+
+/* As test_noise(): refused or not, never read past, and never more accesses than announced. */
+static void test_verify_noise(void)
+{
+	struct mg_verify_answer answer = { .vm = 3 };
+	unsigned int round, accepted = 0;
+	char buf[MESSAGE_MAX] = { 0 };
+	struct nlmsghdr *message;
+	uint32_t whole, len, i;
+	bool good = true;
+	char *copy;
+
+	message = make_vcpu(buf, 3, 0, MSRGUARD_VERIFY_STATE_DIFFERS, 2);
+	whole = message->nlmsg_len;
+	for (len = NLMSG_HDRLEN; len < whole; len++) {
+		copy = mg_alloc_check(malloc(len));
+		memcpy(copy, buf, len);
+		((struct nlmsghdr *)copy)->nlmsg_len = len;
+		accepted += mg_verify_take(&answer, (struct nlmsghdr *)copy);
+		free(copy);
+	}
+	check(!accepted && !answer.nr, "verify: a message that is cut short is refused");
+
+	srand(3);
+	for (round = 0; round < 100000; round++) {
+		message = round % 2 ? make_missing(buf, 3, 0, 0x10) :
+			  make_vcpu(buf, 3, 0, MSRGUARD_VERIFY_STATE_DIFFERS, 2);
+		whole = message->nlmsg_len;
+		copy = mg_alloc_check(malloc(whole));
+		memcpy(copy, buf, whole);
+		for (i = 0; i < 2; i++)
+			copy[NLMSG_HDRLEN + rand() % (whole - NLMSG_HDRLEN)] = rand();
+		accepted += mg_verify_take(&answer, (struct nlmsghdr *)copy);
+		free(copy);
+		if (answer.nr && answer.vcpus[answer.nr - 1].nr >
+		    answer.vcpus[answer.nr - 1].missing)
+			good = false;
+		if (answer.nr > 50)
+			mg_verify_free(&answer);
+	}
+	check(accepted > 0 && accepted < round, "verify: of damaged messages some are refused");
+	check(good, "verify: no vCPU has more accesses than announced");
+	mg_verify_free(&answer);
+}
+
 /* What mg_seq_*() told, as text: "FIRST-LAST " for each run. */
 static void note_loss(void *context, uint64_t first, uint64_t last)
 {
@@ -433,6 +552,9 @@ int main(void)
 	test_wrong_size();
 	test_strange();
 	test_noise();
+	test_verify();
+	test_verify_strange();
+	test_verify_noise();
 	test_sequence();
 	test_many_gaps();
 	test_random();

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash disable=SC2034,SC2154
 #
-# An AMD host under QEMU's TCG. Sourced by "boot", which has set CPU, SMP,
-# MEMORY, ICOUNT, INTERACTIVE, VMLINUX, INITRD, RUN and APPEND. Every emulator
-# defines the two functions below.
+# An AMD host under QEMU's TCG. Sourced by "boot", which has set VENDOR, KERNEL, CPU,
+# SMP, MEMORY, ICOUNT, INTERACTIVE, PARAMS and APPEND, and later RUN. Every emulator
+# defines the three functions below.
 
 # A limit to know: with two CPUs in the host, a guest in it that takes interrupts
 # dies early. TCG's VMRUN delivers the interrupt KVM injects, but leaves it noted as
@@ -15,10 +15,22 @@
 # while the kernel toggles its hooks, and the host dies of it.
 EMULATOR_ACCEL=tcg,thread=single,tb-size=512
 
+# The selftests' time limits times this, and how long a second of the host's may take.
+EMULATOR_PATIENCE=1
+EMULATOR_SECOND=1
+
 emulator_check()
 {
 	command -v qemu-system-x86_64 >/dev/null ||
 		die "no qemu-system-x86_64: run scripts/deps lab"
+}
+
+# emulator_prepare: makes what is needed, once the kernel is there.
+emulator_prepare()
+{
+	local images
+	images=$("$MG_LAB/image" "$KERNEL")
+	{ read -r VMLINUX && read -r INITRD; } <<<"$images"
 }
 
 # emulator_command: sets COMMAND. It runs until the host powers off or panics,

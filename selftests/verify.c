@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The bitmaps that the hardware uses, read back: that they are what the policy says, and that the
+ * reading would notice if they were not. Module: modules/bitmap_hole.c, beside this program.
+ */
+#include "kselftest_harness.h"
+#include <libgen.h>
+#include <sched.h>
+#include "lib/host.h"
+#include "lib/row.h"
+#include "lib/verify.h"
+
+#define HOLE		"bitmap_hole"
+#define NO_SUCH_VM	0xfffffffffffffff0ull
+/* Accesses that a bitmap has a bit for: both directions of two or three windows. */
+#define COVERED_VMX	(2 * 2 * 0x2000)
+#define COVERED_SVM	(2 * 3 * 0x2000)
+
+FIXTURE(verify) {
+	struct bench_table table;
+	uint64_t vm_id;
+	struct mg_verify_result result;
+};
+
+FIXTURE_SETUP(verify)
+{
+	struct mg_vm_line vm;
+
+	table_up(_metadata, &self->table, 2, 0);
+	ASSERT_EQ(1, mg_vms_of(getpid(), &vm, 1));
+	self->vm_id = vm.id;
+}
+
+FIXTURE_TEARDOWN(verify)
+{
+	host_rmmod(HOLE);
+	table_down(&self->table);
+}
+
+#define verify(expected_nr)							\
+	do {									\
+		ASSERT_EQ(0, mg_verify(self->vm_id, &self->result));		\
+		ASSERT_EQ(0, self->result.strange);				\
+		ASSERT_EQ((unsigned int)(expected_nr), self->result.nr);	\
+	} while (0)
+
+TEST_F(verify, unknown_vm)
+{
+	EXPECT_EQ(-ENOENT, mg_verify(NO_SUCH_VM, &self->result));
+	EXPECT_EQ(MSRGUARD_A_VERIFY_VM_ID, self->result.bad_attr);
+	EXPECT_STREQ("no VM has this id", self->result.why);
+	EXPECT_EQ(0, self->result.nr);
+}
+
+/* Neither those that have never run, nor those whose thread is who asks, are waited for. */
+TEST_F(verify, not_running)
+{
+	uint64_t start = now_ms();
+
+	verify(2);
+	EXPECT_EQ(2, self->result.states[MSRGUARD_VERIFY_STATE_NOT_RUNNING]);
+	EXPECT_EQ(0, guest_rdmsr(self->table.vcpu, MSR_EFER).vector);
+	verify(2);
+	EXPECT_EQ(2, self->result.states[MSRGUARD_VERIFY_STATE_NOT_RUNNING]);
+	EXPECT_EQ(0, mg_verify_own());
+	EXPECT_GT(3000, now_ms() - start);
+	EXPECT_EQ(0, self->result.vcpus[0].vcpu);
+	EXPECT_EQ(1, self->result.vcpus[1].vcpu);
+	EXPECT_EQ((uint32_t)getpid(), self->result.vcpus[0].vm_pid);
+}
+
+/* What is guarded is counted, and what runs is told from what does not. */
+TEST_F(verify, counts)
+{
+	struct vcpu *vcpu = &self->table.vm->vcpus[1];
+
+	/* The last two are beyond every bitmap. */
+	use_policy(_metadata,
+		   "0x174-0x176 deny deny\n0xc0000102 allow deny\n0x12345 deny deny\n"
+		   "0x4b564d00 deny deny");
+	quiet_run_start(vcpu);
+	verify(2);
+	EXPECT_EQ(MSRGUARD_VERIFY_STATE_NOT_RUNNING, self->result.vcpus[0].state);
+	EXPECT_EQ(MSRGUARD_VERIFY_STATE_MATCHES, self->result.vcpus[1].state);
+	EXPECT_EQ(7, self->result.vcpus[1].guarded);
+	EXPECT_EQ(0, self->result.vcpus[1].missing);
+	EXPECT_FALSE(self->result.vcpus[1].nested);
+	EXPECT_EQ(mg_generation(), self->result.vcpus[1].generation);
+
+	ASSERT_EQ(0, mg_set_mode("audit"));
+	verify(2);
+	EXPECT_EQ(7, self->result.vcpus[1].guarded);
+	ASSERT_EQ(0, mg_set_mode("off"));
+	verify(2);
+	EXPECT_EQ(MSRGUARD_VERIFY_STATE_MATCHES, self->result.vcpus[1].state);
+	EXPECT_EQ(0, self->result.vcpus[1].guarded);
+	quiet_run_stop(vcpu);
+}
+
+/* Every bit of it: nothing that KVM passes through is left, the x2APIC's registers included. */
+TEST_F(verify, everything)
+{
+	uint32_t all;
+
+	quiet_run_start(self->table.vcpu);
+	use_policy(_metadata, "default deny deny");
+	verify(2);
+	EXPECT_EQ(MSRGUARD_VERIFY_STATE_MATCHES, self->result.vcpus[0].state);
+	all = self->result.vcpus[0].guarded;
+	EXPECT_TRUE(all == COVERED_VMX || all == COVERED_SVM) {
+		TH_LOG("%u accesses are guarded", all);
+	}
+	use_policy(_metadata, "default deny deny\n0xc0000102 allow allow");
+	verify(2);
+	EXPECT_EQ(MSRGUARD_VERIFY_STATE_MATCHES, self->result.vcpus[0].state);
+	EXPECT_EQ(all - 2, self->result.vcpus[0].guarded);
+	quiet_run_stop(self->table.vcpu);
+}
+
+FIXTURE(hole) {
+	struct vm *vm;
+	uint64_t vm_id;
+	struct mg_verify_result result;
+};
+
+FIXTURE_VARIANT(hole) {
+	bool nested;
+	int op;
+	const char *policy;
+};
+
+FIXTURE_VARIANT_ADD(hole, write) { false, OP_WRMSR, MG_ALLOW_ALL "0xc0000102 allow deny\n" };
+FIXTURE_VARIANT_ADD(hole, read) { false, OP_RDMSR, MG_ALLOW_ALL "0xc0000102 deny allow\n" };
+FIXTURE_VARIANT_ADD(hole, nested_write) { true, OP_WRMSR, MG_ALLOW_ALL "0xc0000102 allow deny\n" };
+FIXTURE_VARIANT_ADD(hole, nested_read) { true, OP_RDMSR, MG_ALLOW_ALL "0xc0000102 deny allow\n" };
+
+FIXTURE_SETUP(hole)
+{
+	char why[MG_ERROR_LEN];
+	struct mg_vm_line vm;
+
+	ASSERT_EQ(0, mg_start(why)) {
+		TH_LOG("%s", why);
+	}
+	self->vm = vm_create(1, 0);
+	if (variant->nested && !nested_works(self->vm))
+		SKIP(return, NESTED_MISSING);
+	ASSERT_EQ(1, mg_vms_of(getpid(), &vm, 1));
+	self->vm_id = vm.id;
+}
+
+FIXTURE_TEARDOWN(hole)
+{
+	host_rmmod(HOLE);
+	vm_free(self->vm);
+	mg_load_policy(MG_ALLOW_ALL);
+}
+
+static int open_hole(uint32_t msr, bool write)
+{
+	char self[256], path[512], params[128];
+	ssize_t n;
+
+	n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	if (n < 0)
+		return -errno;
+	self[n] = '\0';
+	snprintf(path, sizeof(path), "%s/modules/" HOLE ".ko", dirname(self));
+	snprintf(params, sizeof(params), "pid=%d msr=%u write=%d", getpid(), msr, write);
+	return host_insmod(path, params);
+}
+
+static int holes(void)
+{
+	char *text = host_read("/sys/module/" HOLE "/parameters/holes");
+	int n = text ? atoi(text) : -1;
+
+	free(text);
+	return n;
+}
+
+/* On one CPU, whoever else runs there takes the vCPU off it. */
+static void share_a_cpu(struct __test_metadata *_metadata)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	ASSERT_EQ(0, sched_setaffinity(0, sizeof(one), &one));
+}
+
+static void wait_for_hole(struct __test_metadata *_metadata)
+{
+	const struct timespec nap = { .tv_nsec = 1000000 };
+	uint64_t end = now_ms() + 20000;
+
+	while (!holes() && now_ms() < end)
+		nanosleep(&nap, NULL);
+	ASSERT_EQ(1, holes());
+}
+
+/* Behind a hole the guest does what the policy forbids, and nobody but the read-back knows. */
+TEST_F(hole, is_found)
+{
+	struct vcpu *vcpu = &self->vm->vcpus[0];
+	bool write = variant->op == OP_WRMSR;
+	const struct mg_verify_vcpu *found = &self->result.vcpus[0];
+	uint64_t denied;
+
+	share_a_cpu(_metadata);
+	ASSERT_TRUE(vcpu_set_msr(vcpu, MSR_KERNEL_GS_BASE, KGS_A));
+	ASSERT_EQ(0, mg_load_policy(variant->policy));
+	if (variant->nested)
+		l2_spin_start(vcpu, variant->op, MSR_KERNEL_GS_BASE, KGS_B);
+	else
+		guest_spin_start(vcpu, variant->op, MSR_KERNEL_GS_BASE, KGS_B);
+	ASSERT_TRUE(spin_wait_faults(vcpu, 10, 20000));
+	EXPECT_EQ(0, spin_ok(vcpu));
+	verify(1);
+	EXPECT_EQ(MSRGUARD_VERIFY_STATE_MATCHES, found->state);
+	EXPECT_EQ(variant->nested, found->nested);
+	EXPECT_EQ(1, found->guarded);
+
+	ASSERT_EQ(0, open_hole(MSR_KERNEL_GS_BASE, write));
+	wait_for_hole(_metadata);
+	ASSERT_EQ(0, host_rmmod(HOLE));
+	ASSERT_TRUE(spin_wait_ok(vcpu, 100, 20000));
+	denied = mg_stats().denied;
+	ASSERT_TRUE(spin_wait_ok(vcpu, 100, 20000));
+	EXPECT_EQ(denied, mg_stats().denied);
+	verify(1);
+	EXPECT_EQ(MSRGUARD_VERIFY_STATE_DIFFERS, found->state);
+	EXPECT_EQ(variant->nested, found->nested);
+	EXPECT_EQ(1, found->guarded);
+	ASSERT_EQ(1, found->missing);
+	EXPECT_EQ(MSR_KERNEL_GS_BASE, found->accesses[0].msr);
+	EXPECT_EQ(write ? MSRGUARD_DIRECTION_WRITE : MSRGUARD_DIRECTION_READ,
+		  found->accesses[0].direction);
+
+	/* A policy published anew closes it; this looks by itself, too. */
+	ASSERT_EQ(0, mg_load_policy(variant->policy));
+	ASSERT_TRUE(spin_wait_faults(vcpu, 10, 20000));
+	verify(1);
+	EXPECT_EQ(MSRGUARD_VERIFY_STATE_MATCHES, found->state);
+	guest_spin_stop(vcpu);
+}
+
+TEST_HARNESS_MAIN
