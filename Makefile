@@ -30,6 +30,7 @@ help:
 	@echo '  make test              everything: the selftests on every host, KUnit, costs'
 	@echo '  make kunit             only KUnit'
 	@echo '  make test-host         only the selftests on one host (HOST= or KERNEL=, TESTS=)'
+	@echo '  make test-all          all selftests on all hosts: some two hours'
 	@echo '  make test-debug        the selftests on kernels that look for faults (HOST=, TESTS=)'
 	@echo '  make bench             what an access costs, counted in instructions (HOST=)'
 	@echo '  make style             checkpatch, sparse, W=1, shellcheck'
@@ -67,9 +68,12 @@ lab:
 	@scripts/deps build lab
 	@scripts/lab/shell $(or $(HOST),$(KERNEL))
 
-.PHONY: test kunit test-host test-debug bench
+.PHONY: test test-all kunit test-host test-debug bench
 test:
 	@scripts/test
+
+test-all:
+	@MSRGUARD_TESTS=all scripts/test
 
 kunit:
 	@scripts/deps kunit

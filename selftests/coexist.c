@@ -491,17 +491,4 @@ TEST_F_TIMEOUT(patch, beside_callbacks, 180)
 	expect_effect(_metadata, &self->table, &variant->patched, true);
 }
 
-TEST_F_TIMEOUT(patch, comes_and_goes_under_a_storm, 240)
-{
-	struct storm storm;
-
-	storm_begin(_metadata, &storm, self->table.vm);
-	ASSERT_EQ(0, patch(self->table.vm, variant->patched.function));
-	storm_wait(_metadata, &storm);
-	ASSERT_EQ(0, unpatch(self->table.vm));
-	storm_wait(_metadata, &storm);
-	storm_end(_metadata, &storm);
-	expect_patch_state(_metadata, variant->patched.function, "attached");
-}
-
 TEST_HARNESS_MAIN
