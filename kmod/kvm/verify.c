@@ -139,11 +139,6 @@ static void check_vcpus(struct kvm *kvm, struct mg_verification *result, struct 
 		};
 		errands[i].check->vcpu = vcpu->vcpu_id;
 		init_completion(&errands[i].done);
-		/* Who asks is not in KVM_RUN, and would wait for itself. */
-		if (errands[i].task == current) {
-			put_task_struct(current);
-			errands[i].task = NULL;
-		}
 		send(&errands[i]);
 	}
 	for (n = 0; n < result->nr; n++) {
