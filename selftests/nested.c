@@ -167,7 +167,7 @@ TEST_F(l2_spin, rule_while_it_runs)
 }
 
 /* Again and again in one run of L2: each time both ways. */
-TEST_F(l2_spin, rules_come_and_go_while_it_runs)
+TEST_F_TIMEOUT(l2_spin, rules_come_and_go_while_it_runs, 120)
 {
 	struct vcpu *vcpu = self->table.vcpu;
 	uint64_t ok, faults;
