@@ -47,9 +47,12 @@ FIXTURE_TEARDOWN(verify)
 TEST_F(verify, unknown_vm)
 {
 	EXPECT_EQ(-ENOENT, mg_verify(NO_SUCH_VM, &self->result));
-	EXPECT_EQ(MSRGUARD_A_VERIFY_VM_ID, self->result.bad_attr);
-	EXPECT_STREQ("no VM has this id", self->result.why);
 	EXPECT_EQ(0, self->result.nr);
+	/* Linux 6.1 gives a dump that is just starting no place for a reason. */
+	if (host_kernel_since(6, 12)) {
+		EXPECT_EQ(MSRGUARD_A_VERIFY_VM_ID, self->result.bad_attr);
+		EXPECT_STREQ("no VM has this id", self->result.why);
+	}
 }
 
 /* Neither those that have never run, nor those whose thread is who asks, are waited for. */

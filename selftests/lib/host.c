@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "host.h"
@@ -78,6 +79,16 @@ int host_rmmod(const char *name)
 const char *host_vendor(void)
 {
 	return getenv("LAB_VENDOR_MODULE") ?: "kvm_amd";
+}
+
+bool host_kernel_since(unsigned int major, unsigned int minor)
+{
+	unsigned int has_major, has_minor;
+	struct utsname name;
+
+	if (uname(&name) || sscanf(name.release, "%u.%u", &has_major, &has_minor) != 2)
+		return false;
+	return has_major > major || (has_major == major && has_minor >= minor);
 }
 
 bool host_modprobe_vendor(void)

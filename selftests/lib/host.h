@@ -23,6 +23,9 @@ char *host_read(const char *path);
 int host_insmod(const char *path, const char *params);
 int host_rmmod(const char *name);
 
+/* Whether the kernel is of version @major.@minor or later. */
+bool host_kernel_since(unsigned int major, unsigned int minor);
+
 /* Runs modprobe on the vendor module of KVM; false if it fails. host_vendor() is its name. */
 bool host_modprobe_vendor(void);
 const char *host_vendor(void);
