@@ -14,13 +14,11 @@
 #include <linux/msrguard.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include "lib/fault.h"
 #include "lib/host.h"
 #include "lib/msrguard.h"
 #include "lib/verify.h"
 #include "lib/vm.h"
-
-#define DEBUGFS		"/sys/kernel/debug"
-#define FAIL_NTH	"/proc/thread-self/fail-nth"
 
 #define __unused	__attribute__((unused))
 
@@ -29,60 +27,6 @@
 
 #define POLICY	MG_ALLOW_ALL "0xc0000081 deny deny\n0x12345 deny drop\n0x40000000-0x400000ff deny deny\n"
 #define RULES	3000
-
-static const char *const knob_dirs[] = { DEBUGFS "/failslab", DEBUGFS "/fail_page_alloc" };
-
-static bool set_knob(const char *name, const char *value)
-{
-	bool ok = true;
-	char path[128];
-
-	for (unsigned int i = 0; i < 2; i++) {
-		snprintf(path, sizeof(path), "%s/%s", knob_dirs[i], name);
-		ok &= !host_write(path, value);
-	}
-	return ok;
-}
-
-/* Which callers' allocations count: those with an address of [start, end) in their stack. */
-static bool set_callers(uint64_t start, uint64_t end)
-{
-	char text[32];
-	bool ok;
-
-	/* Nobody's in between: these writes allocate too. */
-	ok = set_knob("require-start", "0xffffffffffffffff");
-	snprintf(text, sizeof(text), "0x%lx", end);
-	ok &= set_knob("require-end", text);
-	snprintf(text, sizeof(text), "0x%lx", start);
-	return ok && set_knob("require-start", text);
-}
-
-/* Any module: for what is loaded only then, and has no address yet. */
-static bool count_modules(void)
-{
-	return set_callers(0xffffffffa0000000ull, 0xffffffffff000000ull);
-}
-
-/* The functions of the module that is loaded now; kallsyms lists no other addresses of it. */
-static bool count_own(void)
-{
-	uint64_t first = UINT64_MAX, last = 0, addr;
-	char line[512], type;
-	FILE *file = fopen("/proc/kallsyms", "r");
-
-	while (file && fgets(line, sizeof(line), file)) {
-		if (!strstr(line, "[msrguard]") || sscanf(line, "%lx %c", &addr, &type) != 2 ||
-		    (type != 't' && type != 'T'))
-			continue;
-		first = addr < first ? addr : first;
-		last = addr > last ? addr : last;
-	}
-	if (file)
-		fclose(file);
-	/* The last one is shorter than this. */
-	return last > first && set_callers(first, last + 4096);
-}
 
 /*
  * Once more with the first, second, ... allocation failing, until none is left to fail. @run
@@ -100,39 +44,19 @@ struct walk {
 	unsigned int failed;		/* runs that said so */
 };
 
-static bool set_nth(int fd, unsigned int nth)
-{
-	char text[16];
-
-	snprintf(text, sizeof(text), "%u", nth);
-	return pwrite(fd, text, strlen(text), 0) == (ssize_t)strlen(text);
-}
-
-/* How many are left to pass before one fails; 0 when one has failed. */
-static unsigned int get_nth(int fd)
-{
-	char text[16] = "";
-
-	if (pread(fd, text, sizeof(text) - 1, 0) <= 0) {
-		printf("# cannot read " FAIL_NTH "\n");
-		abort();
-	}
-	return strtoul(text, NULL, 10);
-}
-
 static void walk(struct __test_metadata *_metadata, struct walk *walk)
 {
-	int fd = open(FAIL_NTH, O_RDWR | O_CLOEXEC);
+	int fd = open(FAULT_NTH, O_RDWR | O_CLOEXEC);
 	unsigned int nth, left;
 	const char *wrong;
 	int err;
 
 	ASSERT_LE(0, fd);
 	for (nth = 1; nth <= MAX_ALLOCATIONS; nth++) {
-		ASSERT_TRUE(set_nth(fd, nth));
+		ASSERT_TRUE(fault_set_nth(fd, nth));
 		err = walk->run(walk->context);
-		left = get_nth(fd);
-		ASSERT_TRUE(set_nth(fd, 0));
+		left = fault_get_nth(fd);
+		ASSERT_TRUE(fault_set_nth(fd, 0));
 		if (!left)
 			walk->injected++;
 		if (err)
@@ -211,29 +135,18 @@ FIXTURE(faults) {
 
 FIXTURE_SETUP(faults)
 {
-	char path[128];
+	const char *missing = fault_missing();
 
-	if (access(FAIL_NTH, F_OK))
-		SKIP(return, "this kernel injects no faults (CONFIG_FAULT_INJECTION)");
-	if (access(DEBUGFS "/failslab", F_OK))
-		SKIP(return, "this kernel fails no allocations (CONFIG_FAILSLAB, CONFIG_FAULT_INJECTION_DEBUG_FS)");
-	if (access(DEBUGFS "/fail_page_alloc", F_OK))
-		SKIP(return, "this kernel fails no pages (CONFIG_FAIL_PAGE_ALLOC)");
-	snprintf(path, sizeof(path), "%s/require-start", knob_dirs[0]);
-	if (access(path, F_OK))
-		SKIP(return, "faults cannot be told by caller (CONFIG_FAULT_INJECTION_STACKTRACE_FILTER)");
+	if (missing)
+		SKIP(return, "%s", missing);
 	if (mg_loaded())
 		ASSERT_EQ(0, mg_rmmod());
-	/* Also those that may wait for memory; and no back trace of each in the log. */
-	ASSERT_TRUE(set_knob("ignore-gfp-wait", "N"));
-	ASSERT_TRUE(set_knob("verbose", "0"));
-	ASSERT_EQ(0, host_write(DEBUGFS "/fail_page_alloc/min-order", "0"));
+	ASSERT_TRUE(fault_prepare());
 }
 
 FIXTURE_TEARDOWN(faults)
 {
-	set_callers(0, 0);
-	set_knob("ignore-gfp-wait", "Y");
+	fault_restore();
 	if (mg_loaded())
 		mg_rmmod();
 }
@@ -246,15 +159,15 @@ TEST_F(faults, injected_where_told)
 	ASSERT_EQ(0, mg_start(self->why)) {
 		TH_LOG("%s", self->why);
 	}
-	fd = open(FAIL_NTH, O_RDWR | O_CLOEXEC);
+	fd = open(FAULT_NTH, O_RDWR | O_CLOEXEC);
 	ASSERT_LE(0, fd);
-	ASSERT_TRUE(set_callers(1, 2));
-	ASSERT_TRUE(set_nth(fd, 1));
+	ASSERT_TRUE(fault_count_callers(1, 2));
+	ASSERT_TRUE(fault_set_nth(fd, 1));
 	EXPECT_EQ(0, mg_write_file("mode", "audit", 5));
-	EXPECT_EQ(1, get_nth(fd));
-	ASSERT_TRUE(count_own());
+	EXPECT_EQ(1, fault_get_nth(fd));
+	ASSERT_TRUE(fault_count_own());
 	EXPECT_EQ(-ENOMEM, mg_write_file("mode", "enforce", 7));
-	EXPECT_EQ(0, get_nth(fd));
+	EXPECT_EQ(0, fault_get_nth(fd));
 	EXPECT_EQ(0, mg_write_file("mode", "enforce", 7));
 	close(fd);
 }
@@ -295,7 +208,7 @@ TEST_F(faults, load)
 	};
 
 	ASSERT_NE(NULL, context.functions);
-	ASSERT_TRUE(count_modules());
+	ASSERT_TRUE(fault_count_modules());
 	walk(_metadata, &load);
 	/* Ten hooks, some twenty files, a netlink family. */
 	EXPECT_LT(50, load.failed);
@@ -309,21 +222,21 @@ TEST_F(faults, load)
 TEST_F(faults, unload)
 {
 	struct load_context context = { .functions = host_enabled_functions() };
-	int fd = open(FAIL_NTH, O_RDWR | O_CLOEXEC);
+	int fd = open(FAULT_NTH, O_RDWR | O_CLOEXEC);
 	unsigned int nth = 0, left;
 	int err;
 
 	ASSERT_LE(0, fd);
 	ASSERT_NE(NULL, context.functions);
-	ASSERT_TRUE(count_modules());
+	ASSERT_TRUE(fault_count_modules());
 	/* Not walk(): perhaps there is nothing that could fail. */
 	do {
 		ASSERT_EQ(0, mg_insmod(""));
 		ASSERT_EQ(NULL, all_attached());
-		ASSERT_TRUE(set_nth(fd, ++nth));
+		ASSERT_TRUE(fault_set_nth(fd, ++nth));
 		err = mg_rmmod();
-		left = get_nth(fd);
-		ASSERT_TRUE(set_nth(fd, 0));
+		left = fault_get_nth(fd);
+		ASSERT_TRUE(fault_set_nth(fd, 0));
 		ASSERT_EQ(0, err) {
 			TH_LOG("unload: allocation %u, error %d", nth, err);
 		}
@@ -403,7 +316,7 @@ static void walk_change(struct __test_metadata *_metadata, struct change *change
 	change->vcpu = &vm->vcpus[0];
 	EXPECT_EQ(VECTOR_GP, guest_wrmsr(change->vcpu, MSR_STAR, 1).vector);
 	change->before = now();
-	ASSERT_TRUE(count_own());
+	ASSERT_TRUE(fault_count_own());
 	walk(_metadata, &change_walk);
 	EXPECT_LE(min_failed, change_walk.failed);
 	vm_free(vm);
@@ -495,7 +408,7 @@ TEST_F(faults, commit)
 	change.text = text;
 	change.vcpu = &vm->vcpus[0];
 	change.before = now();
-	ASSERT_TRUE(count_own());
+	ASSERT_TRUE(fault_count_own());
 	walk(_metadata, &commit);
 	EXPECT_LE(8, commit.failed);
 	vm_free(vm);
@@ -569,7 +482,7 @@ static void walk_guest(struct __test_metadata *_metadata, bool listen)
 		ASSERT_EQ(0, mg_trace_enable(guest.trace, true));
 	}
 	guest.before = mg_stats();
-	ASSERT_TRUE(count_own());
+	ASSERT_TRUE(fault_count_own());
 	walk(_metadata, &access);
 	if (listen) {
 		/* The message is one of the allocations, and the last turn had none fail. */
@@ -672,7 +585,7 @@ TEST_F(faults, create_vm)
 	ASSERT_EQ(0, mg_load_policy(POLICY));
 	EXPECT_EQ(VECTOR_GP, guest_wrmsr(context.other, MSR_STAR, 1).vector);
 	context.before = now();
-	ASSERT_TRUE(count_modules());
+	ASSERT_TRUE(fault_count_modules());
 	walk(_metadata, &create);
 	EXPECT_LT(10, create.failed);
 	vm_free(other);
@@ -726,7 +639,7 @@ TEST_F(faults, read)
 	ASSERT_EQ(1, mg_vms_of(getpid(), &line, 1));
 	context.vm_id = line.id;
 	guest_spin_start(&vm->vcpus[0], OP_WRMSR, MSR_KERNEL_GS_BASE, 0);
-	ASSERT_TRUE(count_own());
+	ASSERT_TRUE(fault_count_own());
 	walk(_metadata, &list);
 	EXPECT_NE(0, list.failed);
 	walk(_metadata, &verify);
