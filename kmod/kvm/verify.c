@@ -110,6 +110,11 @@ static void wait_for(struct errand *errand, unsigned long give_up)
 		if (wait_for_completion_timeout(&errand->done, msecs_to_jiffies(POLL_MS))) {
 			if (!errand->again)
 				return;
+			/*
+			 * KVM does such work until there is none left, and only then what it was
+			 * requested. Another errand at once could keep it from that for ever.
+			 */
+			msleep(POLL_MS);
 			send(errand);
 		}
 		/* Once could be a moment's wait for a lock. */
