@@ -199,7 +199,7 @@ static void undo_load(__unused void *unused)
 	}
 }
 
-TEST_F(faults, load)
+TEST_F_TIMEOUT(faults, load, 900)
 {
 	struct load_context context = { .functions = host_enabled_functions() };
 	struct walk load = {
@@ -219,7 +219,7 @@ TEST_F(faults, load)
 }
 
 /* Nobody can be told that it failed, so it must not. */
-TEST_F(faults, unload)
+TEST_F_TIMEOUT(faults, unload, 300)
 {
 	struct load_context context = { .functions = host_enabled_functions() };
 	int fd = open(FAULT_NTH, O_RDWR | O_CLOEXEC);
@@ -322,7 +322,7 @@ static void walk_change(struct __test_metadata *_metadata, struct change *change
 	vm_free(vm);
 }
 
-TEST_F(faults, add_rule)
+TEST_F_TIMEOUT(faults, add_rule, 120)
 {
 	struct change change = {
 		.file = "rules/add", .text = "0x174 deny deny\n", .len = 16,
@@ -332,7 +332,7 @@ TEST_F(faults, add_rule)
 	walk_change(_metadata, &change, 5);
 }
 
-TEST_F(faults, remove_rule)
+TEST_F_TIMEOUT(faults, remove_rule, 120)
 {
 	struct change change = {
 		.file = "rules/remove", .text = "0x12345\n", .len = 8,
@@ -342,7 +342,7 @@ TEST_F(faults, remove_rule)
 	walk_change(_metadata, &change, 5);
 }
 
-TEST_F(faults, set_mode)
+TEST_F_TIMEOUT(faults, set_mode, 120)
 {
 	struct change change = {
 		.file = "mode", .text = "audit\n", .len = 6,
@@ -386,7 +386,7 @@ static void undo_commit(void *context)
 	change->before = now();
 }
 
-TEST_F(faults, commit)
+TEST_F_TIMEOUT(faults, commit, 300)
 {
 	struct change change = {};
 	struct walk commit = {
@@ -410,7 +410,8 @@ TEST_F(faults, commit)
 	change.before = now();
 	ASSERT_TRUE(fault_count_own());
 	walk(_metadata, &commit);
-	EXPECT_LE(8, commit.failed);
+	/* Most of its tables are large, and found elsewhere if one way to memory fails. */
+	EXPECT_NE(0, commit.failed);
 	vm_free(vm);
 	free(text);
 }
@@ -477,11 +478,13 @@ static void walk_guest(struct __test_metadata *_metadata, bool listen)
 	if (listen) {
 		guest.listener = mg_listen();
 		ASSERT_NE(NULL, guest.listener);
+		ASSERT_TRUE(mg_listener_counts_losses(guest.listener));
 		guest.trace = mg_trace_open();
 		ASSERT_NE(NULL, guest.trace);
 		ASSERT_EQ(0, mg_trace_enable(guest.trace, true));
 	}
-	guest.before = mg_stats();
+	/* Loading the policy has looked at this VM; its record is there. The next one has none. */
+	undo_guest(&guest);
 	ASSERT_TRUE(fault_count_own());
 	walk(_metadata, &access);
 	if (listen) {
@@ -494,12 +497,12 @@ static void walk_guest(struct __test_metadata *_metadata, bool listen)
 	vm_free(guest.vm);
 }
 
-TEST_F(faults, denied_access)
+TEST_F_TIMEOUT(faults, denied_access, 120)
 {
 	walk_guest(_metadata, false);
 }
 
-TEST_F(faults, denied_access_with_a_listener)
+TEST_F_TIMEOUT(faults, denied_access_with_a_listener, 120)
 {
 	walk_guest(_metadata, true);
 }
@@ -570,7 +573,7 @@ static const char *check_vm(void *context, __unused int err)
 	return all_attached();
 }
 
-TEST_F(faults, create_vm)
+TEST_F_TIMEOUT(faults, create_vm, 900)
 {
 	struct vm *other = vm_create(1, 0);
 	struct vm_context context = { .other = &other->vcpus[0] };
@@ -617,7 +620,7 @@ static const char *check_read(__unused void *unused, __unused int err)
 	return all_attached();
 }
 
-TEST_F(faults, read)
+TEST_F_TIMEOUT(faults, read, 120)
 {
 	struct vm *vm = vm_create(2, 0);
 	struct read_context context = {};

@@ -145,7 +145,8 @@ bool mg_netlink_listened(void)
  * That a socket has joined the group does not say where: the root of any network namespace may
  * join, and gets nothing. What nobody of ours was to get is no loss, else whoever has a user
  * namespace could make the host believe that its listeners fall behind. Netlink does not tell,
- * but it clones a message that has another user for the first socket that is to get it.
+ * but it clones a message that has another user for the first socket that is to get it. If there
+ * is no memory for the clone, only a socket with NETLINK_BROADCAST_ERROR makes that known.
  */
 static enum mg_delivery multicast(struct sk_buff *skb)
 {
@@ -159,7 +160,7 @@ static enum mg_delivery multicast(struct sk_buff *skb)
 
 	if (!err)
 		return MG_SENT;
-	return wanted ? MG_LOST : MG_NOT_SENT;
+	return wanted || err == -ENOBUFS ? MG_LOST : MG_NOT_SENT;
 }
 
 enum mg_delivery mg_netlink_send(const struct mg_event *event, u64 seq)

@@ -111,6 +111,13 @@ fail:
 	return NULL;
 }
 
+bool mg_listener_counts_losses(struct mg_listener *listener)
+{
+	int on = 1;
+
+	return !mnl_socket_setsockopt(listener->socket, NETLINK_BROADCAST_ERROR, &on, sizeof(on));
+}
+
 void mg_listener_free(struct mg_listener *listener)
 {
 	if (!listener)

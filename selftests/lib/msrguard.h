@@ -92,6 +92,8 @@ struct mg_listener;
 /* NULL and errno on failure. */
 struct mg_listener *mg_listen(void);
 void mg_listener_free(struct mg_listener *listener);
+/* From now on what this listener does not get counts as lost, also without memory for it. */
+bool mg_listener_counts_losses(struct mg_listener *listener);
 /* False if there is none within @timeout_ms. An overrun of the socket counts as one event lost. */
 bool mg_next_event(struct mg_listener *listener, struct mg_event *event, unsigned int timeout_ms);
 /* Throws away what is there; returns how many. */
