@@ -61,6 +61,32 @@ bool fault_count_own(void)
 	return last > first && fault_count_callers(first, last + 4096);
 }
 
+bool fault_spare(const char *function)
+{
+	uint64_t addr, start = 0, end = 0;
+	char line[512], name[256], text[32];
+	FILE *file = fopen("/proc/kallsyms", "r");
+
+	/* The kernel's own are listed by address: the next one is where it ends. */
+	while (file && !end && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%lx %*c %255s", &addr, name) != 2)
+			continue;
+		if (start && addr > start)
+			end = addr;
+		else if (!strcmp(name, function))
+			start = addr;
+	}
+	if (file)
+		fclose(file);
+	if (!end)
+		return false;
+	snprintf(text, sizeof(text), "0x%lx", start);
+	if (!set_knob("reject-start", text))
+		return false;
+	snprintf(text, sizeof(text), "0x%lx", end);
+	return set_knob("reject-end", text);
+}
+
 bool fault_set_nth(int fd, unsigned int nth)
 {
 	char text[16];
@@ -106,5 +132,7 @@ bool fault_prepare(void)
 void fault_restore(void)
 {
 	fault_count_callers(0, 0);
+	set_knob("reject-start", "0");
+	set_knob("reject-end", "0");
 	set_knob("ignore-gfp-wait", "Y");
 }

@@ -25,6 +25,9 @@ bool fault_count_modules(void);
 /* Those of msrguard as it is loaded now; kallsyms lists no other addresses of it. */
 bool fault_count_own(void);
 
+/* Nothing fails for this function of the kernel, whoever calls it; until fault_restore(). */
+bool fault_spare(const char *function);
+
 /* On a descriptor of FAULT_NTH. How many are left to pass before one fails; 0 when one has. */
 bool fault_set_nth(int fd, unsigned int nth);
 unsigned int fault_get_nth(int fd);
