@@ -321,8 +321,8 @@ static long slab_kb(void)
  */
 TEST_F_TIMEOUT(folding, storm_is_counted_to_the_last, 1200)
 {
-	uint64_t nr = getenv("MSRGUARD_STORM") ? strtoull(getenv("MSRGUARD_STORM"), NULL, 0) :
-						 STORM / patience();
+	const char *wanted = getenv("MSRGUARD_STORM");
+	uint64_t nr = wanted && *wanted ? strtoull(wanted, NULL, 0) : STORM / patience();
 	struct storm storms[2] = {
 		{ .vm = self->table.vm, .msr = MSR_KERNEL_GS_BASE, .nr = nr },
 		{ .vm = vm_create(1, 0), .msr = MSR_CSTAR, .nr = nr },
