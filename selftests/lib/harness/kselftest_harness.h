@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The kernel's own harness, with more patience where the host is slow in all it does: a test's
- * limit is times MSRGUARD_PATIENCE, which scripts/lab/boot sets on debug hosts.
+ * limit is times MSRGUARD_PATIENCE, which scripts/lab/boot sets.
  */
 #ifndef MG_SELFTEST_HARNESS_H
 #define MG_SELFTEST_HARNESS_H
