@@ -96,11 +96,15 @@ style:
 
 generate:
 	@scripts/deps generate
+	@scripts/lab/fetch-source 6.12 >/dev/null
 	@scripts/ynl-regen
+	@scripts/gen-msr-names
 
 check-generated:
 	@scripts/deps generate
+	@scripts/lab/fetch-source 6.12 >/dev/null
 	@scripts/ynl-regen --check
+	@scripts/gen-msr-names --check
 
 .PHONY: clean
 clean:

@@ -18,6 +18,7 @@ static const struct mg_command *const commands[] = {
 	&mg_command_status,
 	&mg_command_load,
 	&mg_command_show,
+	&mg_command_explain,
 	&mg_command_add,
 	&mg_command_del,
 	&mg_command_mode,

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "msrguard.h"
+#include "names/names.h"
 
 #define LOCK_TRIES	100	/* of 100 ms */
 /* sysfs would cut a longer rule in two. */
@@ -200,12 +201,22 @@ static int run_load(const struct mg_command *command, int argc, char **argv)
 
 static int run_show(const struct mg_command *command, int argc, char **argv)
 {
+	/* The hash is of the plain text, so a program gets that unless it asks for names. */
+	static const struct option options[] = {
+		{ "names", no_argument, NULL, 'n' },
+		{ "plain", no_argument, NULL, 'p' },
+		{ 0 }
+	};
+	bool names = isatty(STDOUT_FILENO);
 	struct mg_active active;
 	const char *culprit;
-	int err;
+	int err, option;
 
-	if (!mg_no_options(argc, argv))
-		return mg_usage(command);
+	while ((option = getopt_long(argc, argv, "np", options, NULL)) != -1) {
+		if (option == '?')
+			return mg_usage(command);
+		names = option == 'n';
+	}
 	if (optind != argc) {
 		mg_complain("show takes no argument");
 		return mg_usage(command);
@@ -213,7 +224,10 @@ static int run_show(const struct mg_command *command, int argc, char **argv)
 	err = mg_active_read(&active, true, &culprit);
 	if (err)
 		return mg_sysfs_fail(culprit, err);
-	fwrite(active.text, 1, active.len, stdout);
+	if (names)
+		mg_msr_annotate(stdout, active.text, active.len);
+	else
+		fwrite(active.text, 1, active.len, stdout);
 	free(active.text);
 	return MG_EXIT_OK;
 }
@@ -380,11 +394,13 @@ const struct mg_command mg_command_load = {
 
 const struct mg_command mg_command_show = {
 	.name = "show",
-	.args = "",
+	.args = "[--names|--plain]",
 	.summary = "Print the running policy",
 	.help =
 "What is printed is the kernel's own text of the policy in force, not a file, and is\n"
-"accepted by \"msrguard load\".\n",
+"accepted by \"msrguard load\". On a terminal the MSRs' names stand behind the rules.\n\n"
+"  -n, --names   names as comments, wherever the output goes\n"
+"  -p, --plain   the kernel's text as it is; the policy's hash is the SHA-256 of it\n",
 	.run = run_show,
 };
 
