@@ -25,6 +25,10 @@ static const struct mg_command *const commands[] = {
 	&mg_command_top,
 	&mg_command_vms,
 	&mg_command_rules,
+	&mg_command_check,
+	&mg_command_diff,
+	&mg_command_import,
+	&mg_command_learn,
 };
 
 int mg_usage(const struct mg_command *command)

@@ -90,6 +90,12 @@ extern const struct mg_command mg_command_watch;
 extern const struct mg_command mg_command_top;
 extern const struct mg_command mg_command_vms;
 extern const struct mg_command mg_command_rules;
+/* check/check.c */
+extern const struct mg_command mg_command_check;
+/* diff.c, import.c, learn.c */
+extern const struct mg_command mg_command_diff;
+extern const struct mg_command mg_command_import;
+extern const struct mg_command mg_command_learn;
 
 /* sysfs.c: the module's files by their name below /sys/kernel/msrguard */
 

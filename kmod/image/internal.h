@@ -24,6 +24,17 @@
 #define MG_IDENTITIES		2
 #define MG_IDENTITY_LEN		96
 
+/*
+ * How far behind its header an address is looked for, and how far from it a struct module, both
+ * ways taken together: 64 MB. A fuzzer, which has small images, makes it less.
+ */
+#ifndef MG_PE_WALK_PAGES
+#define MG_PE_WALK_PAGES	16384
+#endif
+#ifndef MG_MODULE_SEARCH_PAGES
+#define MG_MODULE_SEARCH_PAGES	16384
+#endif
+
 /* The longest run of notes that is looked at, and of struct module. */
 #define MG_NOTES_LEN		2048
 #define MG_MODULE_LEN		2048

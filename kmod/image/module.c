@@ -28,8 +28,6 @@
 #define MODULES_FIRST		0xffffffffa0000000ULL
 #define MODULES_END		0xffffffffff000000ULL
 
-/* How far from the address a struct module is looked for, both ways taken together: 64 MB. */
-#define SEARCH_PAGES		16384
 #define LIST_MAX		1024
 /* How much of a module is searched for its notes: 16 MB. */
 #define NOTES_PAGES		4096
@@ -223,7 +221,7 @@ static bool find_any(struct mg_walk *walk, struct guest_module *module)
 	u64 up = middle, down = middle;
 	u32 pages;
 
-	for (pages = 0; pages < SEARCH_PAGES && !walk->is_spent; pages += 2) {
+	for (pages = 0; pages < MG_MODULE_SEARCH_PAGES && !walk->is_spent; pages += 2) {
 		if (up < MODULES_END && find_in_page(walk, up, module))
 			return true;
 		up += MG_GUEST_PAGE;

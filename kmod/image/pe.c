@@ -16,9 +16,6 @@
 
 #include "internal.h"
 
-/* How far behind its header an address is looked for: 64 MB. */
-#define WALK_PAGES		16384
-
 #define DOS_MAGIC		0x5a4d		/* "MZ" */
 #define DOS_LFANEW		0x3c
 #define DOS_LEN			0x40
@@ -336,7 +333,7 @@ bool mg_find_pe(struct mg_walk *walk, struct mg_found *found)
 	u32 pages;
 	u8 magic[2];
 
-	for (pages = 0; pages < WALK_PAGES; pages++, base -= MG_GUEST_PAGE) {
+	for (pages = 0; pages < MG_PE_WALK_PAGES; pages++, base -= MG_GUEST_PAGE) {
 		if (!mg_walk_read(walk, base, magic, sizeof(magic)) &&
 		    mg_le16(magic) == DOS_MAGIC && find_at(walk, base, found))
 			return true;
