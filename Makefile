@@ -29,6 +29,7 @@ help:
 	@echo 'Tests:'
 	@echo '  make test              everything: the selftests on every host, KUnit, costs'
 	@echo '  make kunit             only KUnit'
+	@echo '  make fuzz              libFuzzer on what reads text and guest memory (SECONDS=, TARGETS=)'
 	@echo '  make test-host         only the selftests on one host (HOST= or KERNEL=, TESTS=)'
 	@echo '  make test-all          all selftests on all hosts: some two hours'
 	@echo '  make test-debug        the selftests on kernels that look for faults (HOST=, TESTS=)'
@@ -68,7 +69,7 @@ lab:
 	@scripts/deps build lab
 	@scripts/lab/shell $(or $(HOST),$(KERNEL))
 
-.PHONY: test test-all kunit test-host test-debug bench
+.PHONY: test test-all kunit fuzz test-host test-debug bench
 test:
 	@scripts/test
 
@@ -78,6 +79,9 @@ test-all:
 kunit:
 	@scripts/deps kunit
 	@scripts/kunit/run
+
+fuzz:
+	@scripts/fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(TARGETS)
 
 test-host:
 	@scripts/deps build lab
@@ -96,11 +100,15 @@ style:
 
 generate:
 	@scripts/deps generate
+	@scripts/lab/fetch-source 6.12 >/dev/null
 	@scripts/ynl-regen
+	@scripts/gen-msr-names
 
 check-generated:
 	@scripts/deps generate
+	@scripts/lab/fetch-source 6.12 >/dev/null
 	@scripts/ynl-regen --check
+	@scripts/gen-msr-names --check
 
 .PHONY: clean
 clean:

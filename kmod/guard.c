@@ -294,6 +294,24 @@ void mg_guard_status(struct mg_status *status)
 	mg_leave(token);
 }
 
+bool mg_guard_rule(u32 nr, struct mg_rule_row *row)
+{
+	const struct published *now;
+	const struct mg_rule *rule;
+	int token = mg_enter();
+
+	now = srcu_dereference(in_force, &mg_srcu);
+	rule = mg_policy_rule(now->policy, nr);
+	row->generation = now->generation;
+	if (rule) {
+		row->rule = *rule;
+		row->hits[MG_READ] = mg_policy_hits(now->policy, rule, MG_READ);
+		row->hits[MG_WRITE] = mg_policy_hits(now->policy, rule, MG_WRITE);
+	}
+	mg_leave(token);
+	return rule;
+}
+
 u64 mg_guard_hold(void)
 {
 	mutex_lock(&publish_lock);
@@ -311,6 +329,7 @@ struct mg_ruling mg_guard_ruling(u32 index)
 
 	return (struct mg_ruling) {
 		.rule = mg_policy_find(now->policy, index),
+		.policy = now->policy,
 		.generation = now->generation,
 		.mode = now->mode,
 	};

@@ -36,11 +36,13 @@ static inline void mg_leave(int token)
 /**
  * struct mg_ruling - what is in force for one MSR
  * @rule:       the rule
- * @generation: generation of the policy the rule is from
+ * @policy:     the policy it is from
+ * @generation: of that policy
  * @mode:       the mode
  */
 struct mg_ruling {
 	const struct mg_rule *rule;
+	const struct mg_policy *policy;
 	u64 generation;
 	enum mg_mode mode;
 };
@@ -118,6 +120,9 @@ ssize_t mg_guard_read_text(char *buf, loff_t offset, size_t count);
 
 /** mg_guard_status - mode, generation, hash and size of the running policy */
 void mg_guard_status(struct mg_status *status);
+
+/** mg_guard_rule - a rule of the running policy, see &struct mg_report_source */
+bool mg_guard_rule(u32 nr, struct mg_rule_row *row);
 
 /**
  * mg_guard_hold - keep policy and mode as they are until mg_guard_release()

@@ -8,6 +8,7 @@
 #include <linux/module.h>
 
 #include "guard.h"
+#include "kvm/access.h"
 #include "kvm/hooks.h"
 #include "kvm/symbols.h"
 #include "kvm/verify.h"
@@ -25,6 +26,9 @@ MODULE_PARM_DESC(direct, "hook by direct calls (default); 0: by callbacks, besid
 
 static const struct mg_report_source report_source = {
 	.status = mg_guard_status,
+	.vms = mg_vm_rows,
+	.rule = mg_guard_rule,
+	.unattributed = mg_access_unattributed,
 	.verify = mg_verify_vm,
 };
 
@@ -39,9 +43,12 @@ static void take_down(void)
 	mg_vm_recalc_all();
 	mg_vm_wait_for_creations();
 	mg_hooks_detach_observers();
-	mg_report_exit();
+	/* Listeners get what is pending before they go. */
+	mg_vm_tell_pending();
+	mg_report_unregister();
 	mg_verify_exit();
 	mg_vm_exit();
+	mg_report_exit();
 	mg_guard_exit();
 }
 
@@ -82,6 +89,9 @@ static int __init msrguard_init(void)
 	return 0;
 
 exit_report:
+	mg_report_unregister();
+	/* A request may have made records. */
+	mg_vm_exit();
 	mg_report_exit();
 exit_guard:
 	mg_guard_exit();

@@ -15,7 +15,7 @@
 #include "report/report.h"
 #include "sysfs.h"
 
-/* One line a VM of some 170 bytes; a host with more VMs than this holds is not made yet. */
+/* One line a VM of some 210 bytes; a host with more VMs than this holds is not made yet. */
 #define VM_LIST_MAX	(16u << 20)
 
 static struct kobject *root;
@@ -71,7 +71,7 @@ static ssize_t stat_show(struct kobject *kobj, struct kobj_attribute *attr, char
 	const struct stat_attribute *stat = container_of(attr, struct stat_attribute, attr);
 
 	return sysfs_emit(buf, "%llu\n",
-			  stat->value ? stat->value() : mg_counter_sum(NULL, stat->counter));
+			  stat->value ? stat->value() : mg_account_counter(NULL, stat->counter));
 }
 
 #define STAT_COUNTER(_name, _counter)					\
@@ -92,7 +92,11 @@ STAT_COUNTER(denied, MG_COUNT_DENIED);
 STAT_COUNTER(dropped, MG_COUNT_DROPPED);
 STAT_COUNTER(masked, MG_COUNT_MASKED);
 STAT_COUNTER(audited, MG_COUNT_AUDITED);
+STAT_COUNTER(quiet, MG_COUNT_QUIET);
+STAT_COUNTER(overflowed, MG_COUNT_OVERFLOWED);
 STAT_VALUE(sequence, mg_report_seq);
+STAT_VALUE(pending, mg_report_pending);
+STAT_VALUE(lost, mg_report_accesses_lost);
 STAT_VALUE(events_sent, mg_report_sent);
 STAT_VALUE(events_lost, mg_report_lost);
 STAT_VALUE(unattributed, mg_access_unattributed);
@@ -104,7 +108,11 @@ static struct attribute *stats_attrs[] = {
 	&stat_dropped.attr.attr,
 	&stat_masked.attr.attr,
 	&stat_audited.attr.attr,
+	&stat_quiet.attr.attr,
+	&stat_overflowed.attr.attr,
 	&stat_sequence.attr.attr,
+	&stat_pending.attr.attr,
+	&stat_lost.attr.attr,
 	&stat_events_sent.attr.attr,
 	&stat_events_lost.attr.attr,
 	&stat_unattributed.attr.attr,
@@ -114,6 +122,36 @@ static struct attribute *stats_attrs[] = {
 static const struct attribute_group stats_group = {
 	.name = "stats",
 	.attrs = stats_attrs,
+};
+
+/* events/: how events are told. */
+static ssize_t window_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n", mg_report_window());
+}
+
+static ssize_t window_store(struct kobject *kobj, struct kobj_attribute *attr, const char *buf,
+			    size_t count)
+{
+	unsigned int ms;
+	int err;
+
+	err = kstrtouint(buf, 10, &ms);
+	if (!err)
+		err = mg_report_set_window(ms);
+	return err ?: count;
+}
+
+static struct kobj_attribute window_attr = __ATTR(window, 0600, window_show, window_store);
+
+static struct attribute *events_attrs[] = {
+	&window_attr.attr,
+	NULL,
+};
+
+static const struct attribute_group events_group = {
+	.name = "events",
+	.attrs = events_attrs,
 };
 
 static ssize_t vm_list_read(struct file *file, struct kobject *kobj, mg_bin_attribute *attr,
@@ -129,10 +167,12 @@ static ssize_t vm_list_read(struct file *file, struct kobject *kobj, mg_bin_attr
 		if (!text)
 			return -ENOMEM;
 		seq_buf_init(&out, text, size);
-		mg_vm_list(&out);
-		if (!seq_buf_has_overflowed(&out))
+		ret = mg_vm_list(&out);
+		if (!ret && !seq_buf_has_overflowed(&out))
 			break;
 		kvfree(text);
+		if (ret)
+			return ret;
 		if (size >= VM_LIST_MAX)
 			return -E2BIG;
 		size *= 2;
@@ -159,6 +199,7 @@ static const struct attribute_group *groups[] = {
 	&mg_sysfs_policy_group,
 	&mg_sysfs_rules_group,
 	&stats_group,
+	&events_group,
 	&vms_group,
 	NULL,
 };

@@ -225,7 +225,7 @@ TEST_F(access, nobody_listens)
 }
 
 /* A listener too slow for a storm: what it did not get, and nothing else, is counted as lost. */
-TEST_F(access, slow_listener)
+TEST_F_TIMEOUT(access, slow_listener, 240)
 {
 	const uint64_t storm = 5000;
 	struct mg_stats start, d;

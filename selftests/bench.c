@@ -242,8 +242,12 @@ int main(void)
 	measure(&denied_write, "audit, 10 rules", false);
 	need(mg_set_mode("enforce"), "mode enforce");
 	measure_guarded(10);
+	/* As it comes, accesses that are alike are one event a second. */
 	measure_listened_to("enforce, 10 rules, a netlink listener");
 	measure_traced("enforce, 10 rules, the tracepoint on");
+	need(mg_set_window(0), "window");
+	measure_listened_to("the same, each an event, netlink");
+	measure_traced("the same, each an event, tracepoint");
 	measure_guarded(5000);
 	measure_guarded(100000);
 	need(mg_rmmod(), "rmmod");

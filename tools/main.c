@@ -18,11 +18,15 @@ static const struct mg_command *const commands[] = {
 	&mg_command_status,
 	&mg_command_load,
 	&mg_command_show,
+	&mg_command_explain,
 	&mg_command_add,
 	&mg_command_del,
 	&mg_command_mode,
 	&mg_command_verify,
 	&mg_command_watch,
+	&mg_command_check,
+	&mg_command_diff,
+	&mg_command_import,
 };
 
 void mg_complain(const char *fmt, ...)

@@ -75,15 +75,22 @@ bool mg_parse_u64(const char *text, int base, uint64_t *value);
 /** mg_split - split a line at blanks, in place; returns how many words, at most @max */
 size_t mg_split(char *line, char **words, size_t max);
 
-/* status.c, policy.c, verify.c, watch.c */
+/* status.c, policy.c, explain.c, verify.c, watch.c */
 extern const struct mg_command mg_command_status;
 extern const struct mg_command mg_command_load;
 extern const struct mg_command mg_command_show;
+extern const struct mg_command mg_command_explain;
 extern const struct mg_command mg_command_add;
 extern const struct mg_command mg_command_del;
 extern const struct mg_command mg_command_mode;
 extern const struct mg_command mg_command_verify;
 extern const struct mg_command mg_command_watch;
+/* check/check.c */
+extern const struct mg_command mg_command_check;
+/* diff.c, import.c, learn.c */
+extern const struct mg_command mg_command_diff;
+extern const struct mg_command mg_command_import;
+extern const struct mg_command mg_command_learn;
 
 /* sysfs.c: the module's files by their name below /sys/kernel/msrguard */
 

@@ -17,6 +17,7 @@
 #include "access.h"
 #include "caller.h"
 #include "compat.h"
+#include "guest_memory.h"
 #include "hooks.h"
 #include "symbols.h"
 #include "vm.h"
@@ -69,34 +70,78 @@ static void read_old(struct kvm_vcpu *vcpu, struct mg_access *access)
 								 &access->old);
 }
 
-/* What it costs something to find out, for those who listen. */
-static void describe(struct kvm_vcpu *vcpu, struct mg_access *access, const struct mg_vm *vm,
-		     struct mg_event *event)
+/* Where it was: what tells accesses apart, so it is found out for each if somebody listens. */
+static void locate(struct kvm_vcpu *vcpu, struct mg_event *event)
 {
-	event->described = true;
-	event->vm_id = vm ? vm->id : 0;
-	event->vm_pid = vcpu->kvm->userspace_pid;
+	event->located = true;
 	event->vcpu = vcpu->vcpu_id;
 	event->nested = vcpu->arch.hflags & HF_GUEST_MASK;
-
-	/* A write's old value; a blocked read is not carried out for the event's sake. */
-	if (access->dir == MG_READ)
-		access->value = access->old;
-	else if (access->index != X2APIC_TPR)
-		read_old(vcpu, access);
-	event->value_known = access->dir == MG_WRITE || access->old_known;
-
 	event->regs_known = !vcpu->arch.guest_state_protected;
+	event->pc = 0;
+	event->cpl = 0;
 	if (event->regs_known) {
 		event->pc = static_call(mg_kvm_get_linear_rip)(vcpu);
 		event->cpl = mg_kvm_x86_ops->get_cpl(vcpu);
 	}
 }
 
+/**
+ * struct description - what describe() needs
+ * @vcpu:   whose access it is
+ * @access: the access
+ * @vm:     its VM's record, or NULL
+ * @image:  room for the answer
+ */
+struct description {
+	struct kvm_vcpu *vcpu;
+	struct mg_access *access;
+	struct mg_vm *vm;
+	struct mg_image image;
+};
+
+static bool is_64bit_code(struct kvm_vcpu *vcpu)
+{
+	int db, l;
+
+	mg_kvm_x86_ops->get_cs_db_l_bits(vcpu, &db, &l);
+	return l && (vcpu->arch.efer & EFER_LMA);
+}
+
+/* Whose code it was; not for guests whose memory is encrypted. */
+static const struct mg_image *find_image(struct description *about, const struct mg_event *event)
+{
+	struct mg_image_memory memory = mg_guest_memory(about->vcpu);
+
+	if (!about->vm || !event->regs_known)
+		return NULL;
+	mg_image_find(mg_vm_images(about->vm), &memory, event->pc, is_64bit_code(about->vcpu),
+		      &about->image);
+	return about->image.kind == MG_IMAGE_UNKNOWN ? NULL : &about->image;
+}
+
+/* What costs more to find out, for an access that is told by itself. */
+static void describe(void *context, struct mg_event *event)
+{
+	struct description *about = context;
+	struct mg_access *access = about->access;
+
+	event->vm_id = about->vm ? mg_account_id(about->vm->account) : 0;
+	event->vm_pid = about->vcpu->kvm->userspace_pid;
+
+	/* A write's old value; a blocked read is not carried out for the event's sake. */
+	if (access->dir == MG_READ)
+		access->value = access->old;
+	else if (access->index != X2APIC_TPR)
+		read_old(about->vcpu, access);
+	event->value_known = access->dir == MG_WRITE || access->old_known;
+	event->image = find_image(about, event);
+}
+
 static void report(struct kvm_vcpu *vcpu, enum mg_origin origin, const struct mg_ruling *ruling,
 		   struct mg_access *access, const struct mg_verdict *verdict)
 {
 	struct mg_vm *vm = mg_vm_of(vcpu->kvm);
+	struct description about;
 	struct mg_event event;
 
 	event.access = access;
@@ -104,12 +149,15 @@ static void report(struct kvm_vcpu *vcpu, enum mg_origin origin, const struct mg
 	event.rule = ruling->rule;
 	event.generation = ruling->generation;
 	event.origin = origin;
-	event.described = false;
+	event.located = false;
 	if (mg_report_wanted(ruling->rule, verdict))
-		describe(vcpu, access, vm, &event);
+		locate(vcpu, &event);
 	if (!vm)
 		atomic64_inc(&unattributed);
-	mg_report(&event, vm ? vm->counters : NULL);
+	about.vcpu = vcpu;
+	about.access = access;
+	about.vm = vm;
+	mg_report(&event, vm ? vm->account : NULL, describe, &about);
 }
 
 static void overrule(struct mg_verdict *verdict, enum mg_outcome outcome)
@@ -130,6 +178,7 @@ static enum action judge(struct kvm_vcpu *vcpu, enum mg_origin origin, struct mg
 
 	if (ruling.mode == MG_MODE_OFF || !mg_rule_guards(ruling.rule, access->dir))
 		return CALL_ON;
+	mg_policy_count_hit(ruling.policy, ruling.rule, access->dir);
 
 	if (mg_needs_old(ruling.rule, access))
 		read_old(vcpu, access);

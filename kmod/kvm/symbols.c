@@ -16,6 +16,7 @@ DEFINE_STATIC_CALL_NULL(mg_kvm_get_linear_rip, mg_kvm_get_linear_rip_fn);
 DEFINE_STATIC_CALL_NULL(mg_kvm_vcpu_kick, mg_kvm_vcpu_kick_fn);
 DEFINE_STATIC_CALL_NULL(mg_kvm_make_all_cpus_request, mg_kvm_make_all_cpus_request_fn);
 DEFINE_STATIC_CALL_NULL(mg_kvm_msr_allowed, mg_kvm_msr_allowed_fn);
+DEFINE_STATIC_CALL_NULL(mg_kvm_read_guest_virt, mg_kvm_read_guest_virt_fn);
 DEFINE_STATIC_CALL_NULL(mg_kvm_get_running_vcpu, kvm_get_running_vcpu);
 
 /* Of the kernel itself; declared in its headers, exported to no module. */
@@ -197,6 +198,7 @@ static int resolve_kvm(void)
 	unsigned long get_msr = require_past_hook(MG_FN_GET_MSR);
 	unsigned long allowed = require_past_hook("kvm_msr_allowed");
 	unsigned long linear_rip = require_kvm("kvm_get_linear_rip");
+	unsigned long read_virt = require_kvm("kvm_read_guest_virt");
 	unsigned long running = require_kvm("kvm_get_running_vcpu");
 	unsigned long kick = require_kvm(MG_FN_KICK);
 	unsigned long request = require_kvm("kvm_make_all_cpus_request");
@@ -205,7 +207,7 @@ static int resolve_kvm(void)
 	mg_kvm_lock = (void *)require_kvm("kvm_lock");
 	mg_kvm_x86_ops = (void *)require_kvm("kvm_x86_ops");
 	mg_kvm_enable_apicv = (void *)require_kvm("enable_apicv");
-	if (!get_msr || !allowed || !linear_rip || !running || !kick || !request ||
+	if (!get_msr || !allowed || !linear_rip || !read_virt || !running || !kick || !request ||
 	    !mg_kvm_vm_list || !mg_kvm_lock || !mg_kvm_x86_ops || !mg_kvm_enable_apicv)
 		return -ENOENT;
 
@@ -215,6 +217,7 @@ static int resolve_kvm(void)
 	UPDATE(mg_kvm_get_msr, get_msr);
 	UPDATE(mg_kvm_msr_allowed, allowed);
 	UPDATE(mg_kvm_get_linear_rip, linear_rip);
+	UPDATE(mg_kvm_read_guest_virt, read_virt);
 	UPDATE(mg_kvm_get_running_vcpu, running);
 	UPDATE(mg_kvm_vcpu_kick, kick);
 	UPDATE(mg_kvm_make_all_cpus_request, request);

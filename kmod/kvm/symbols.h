@@ -22,11 +22,15 @@
 typedef int mg_kvm_get_msr_fn(struct kvm_vcpu *vcpu, u32 index, u64 *data);
 typedef bool mg_kvm_msr_allowed_fn(struct kvm_vcpu *vcpu, u32 index, u32 type);
 typedef unsigned long mg_kvm_get_linear_rip_fn(struct kvm_vcpu *vcpu);
+/* The last argument is KVM's struct x86_exception, which is written to. */
+typedef int mg_kvm_read_guest_virt_fn(struct kvm_vcpu *vcpu, gva_t addr, void *buf,
+				      unsigned int len, void *exception);
 typedef bool mg_kvm_make_all_cpus_request_fn(struct kvm *kvm, unsigned int req);
 
 DECLARE_STATIC_CALL(mg_kvm_get_msr, mg_kvm_get_msr_fn);
 DECLARE_STATIC_CALL(mg_kvm_msr_allowed, mg_kvm_msr_allowed_fn);
 DECLARE_STATIC_CALL(mg_kvm_get_linear_rip, mg_kvm_get_linear_rip_fn);
+DECLARE_STATIC_CALL(mg_kvm_read_guest_virt, mg_kvm_read_guest_virt_fn);
 DECLARE_STATIC_CALL(mg_kvm_get_running_vcpu, kvm_get_running_vcpu);
 DECLARE_STATIC_CALL(mg_kvm_vcpu_kick, mg_kvm_vcpu_kick_fn);
 DECLARE_STATIC_CALL(mg_kvm_make_all_cpus_request, mg_kvm_make_all_cpus_request_fn);

@@ -57,7 +57,8 @@ static struct mg_vm *lookup(const struct kvm *kvm)
 
 static void free_vm(struct mg_vm *vm)
 {
-	free_percpu(vm->counters);
+	mg_account_close(vm->account);
+	mg_image_cache_free(vm->images);
 	kfree(vm);
 }
 
@@ -73,8 +74,8 @@ static struct mg_vm *make(struct kvm *kvm)
 	vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
 	if (!vm)
 		return NULL;
-	vm->counters = alloc_percpu_gfp(struct mg_counters, GFP_KERNEL_ACCOUNT);
-	if (!vm->counters) {
+	vm->account = mg_account_new();
+	if (!vm->account) {
 		kfree(vm);
 		return NULL;
 	}
@@ -84,7 +85,7 @@ static struct mg_vm *make(struct kvm *kvm)
 	raw_spin_lock(&table_lock);
 	other = lookup(kvm);
 	if (!other) {
-		vm->id = next_id();
+		mg_account_open(vm->account, next_id(), kvm->userspace_pid);
 		hash_add_rcu(vm_table, &vm->node, (unsigned long)kvm);
 	}
 	raw_spin_unlock(&table_lock);
@@ -105,6 +106,20 @@ struct mg_vm *mg_vm_of(struct kvm *kvm)
 	if (!vm && refcount_read(&kvm->users_count))
 		vm = make(kvm);
 	return vm;
+}
+
+struct mg_image_cache *mg_vm_images(struct mg_vm *vm)
+{
+	struct mg_image_cache *images = READ_ONCE(vm->images), *other;
+
+	if (images)
+		return images;
+	images = mg_image_cache_new();
+	other = images ? cmpxchg(&vm->images, NULL, images) : NULL;
+	if (!other)
+		return images;
+	mg_image_cache_free(images);
+	return other;
 }
 
 /* A VM of KVM's list that has no record yet, pinned; NULL if there is none. */
@@ -148,7 +163,7 @@ struct kvm *mg_vm_get(u64 id)
 	mutex_lock(mg_kvm_lock);
 	list_for_each_entry(kvm, mg_kvm_vm_list, vm_list) {
 		vm = lookup(kvm);
-		if (vm && vm->id == id) {
+		if (vm && mg_account_id(vm->account) == id) {
 			if (kvm_get_kvm_safe(kvm))
 				found = kvm;
 			break;
@@ -159,32 +174,85 @@ struct kvm *mg_vm_get(u64 id)
 	return found;
 }
 
-void mg_vm_list(struct seq_buf *out)
+/* The VM of a record that is on KVM's list, and the record; under kvm_lock. */
+static void fill_row(struct mg_vm_row *row, const struct kvm *kvm, const struct mg_vm *vm)
+{
+	unsigned int i;
+
+	row->id = mg_account_id(vm->account);
+	row->pid = kvm->userspace_pid;
+	row->vcpus = atomic_read(&kvm->online_vcpus);
+	row->pending = mg_account_pending(vm->account);
+	for (i = 0; i < MG_NR_COUNTERS; i++)
+		row->counters[i] = mg_account_counter(vm->account, i);
+	mg_image_cache_stats(READ_ONCE(vm->images), &row->images);
+}
+
+/* How many VMs there are, or more; one that comes meanwhile is not told of. */
+static u32 nr_vms(void)
+{
+	struct kvm *kvm;
+	u32 nr = 0;
+
+	mutex_lock(mg_kvm_lock);
+	list_for_each_entry(kvm, mg_kvm_vm_list, vm_list)
+		nr++;
+	mutex_unlock(mg_kvm_lock);
+	return nr;
+}
+
+struct mg_vm_rows *mg_vm_rows(u64 id)
 {
 	int token = mg_enter();
+	struct mg_vm_rows *rows;
 	struct mg_vm *vm;
 	struct kvm *kvm;
-	int i;
+	u32 max;
 
+	record_all();
+	max = nr_vms();
+	rows = kvzalloc(struct_size(rows, rows, max), GFP_KERNEL_ACCOUNT);
+	if (!rows) {
+		mg_leave(token);
+		return ERR_PTR(-ENOMEM);
+	}
+	mutex_lock(mg_kvm_lock);
+	list_for_each_entry(kvm, mg_kvm_vm_list, vm_list) {
+		vm = lookup(kvm);
+		if (!vm || (id && mg_account_id(vm->account) != id) || rows->nr == max)
+			continue;
+		rows->nr++;
+		fill_row(&rows->rows[rows->nr - 1], kvm, vm);
+	}
+	mutex_unlock(mg_kvm_lock);
+	mg_leave(token);
+	if (id && !rows->nr) {
+		kvfree(rows);
+		return ERR_PTR(-ENOENT);
+	}
+	return rows;
+}
+
+int mg_vm_list(struct seq_buf *out)
+{
+	struct mg_vm_rows *rows = mg_vm_rows(0);
+	const struct mg_vm_row *row;
+	unsigned int i;
+
+	if (IS_ERR(rows))
+		return PTR_ERR(rows);
 	seq_buf_printf(out, "#%19s %10s %5s", "id", "pid", "vcpus");
 	for (i = 0; i < MG_NR_COUNTERS; i++)
 		seq_buf_printf(out, " %20s", mg_counter_name(i));
 	seq_buf_printf(out, "\n");
-
-	record_all();
-	mutex_lock(mg_kvm_lock);
-	list_for_each_entry(kvm, mg_kvm_vm_list, vm_list) {
-		vm = lookup(kvm);
-		if (!vm)
-			continue;
-		seq_buf_printf(out, "%20llu %10d %5d", vm->id, kvm->userspace_pid,
-			       atomic_read(&kvm->online_vcpus));
+	for (row = rows->rows; row < rows->rows + rows->nr; row++) {
+		seq_buf_printf(out, "%20llu %10u %5u", row->id, row->pid, row->vcpus);
 		for (i = 0; i < MG_NR_COUNTERS; i++)
-			seq_buf_printf(out, " %20llu", mg_counter_sum(vm->counters, i));
+			seq_buf_printf(out, " %20llu", row->counters[i]);
 		seq_buf_printf(out, "\n");
 	}
-	mutex_unlock(mg_kvm_lock);
-	mg_leave(token);
+	kvfree(rows);
+	return 0;
 }
 
 /*
@@ -266,6 +334,20 @@ void notrace mg_vm_destroyed(unsigned long ip, unsigned long parent_ip, struct f
 	raw_spin_unlock(&table_lock);
 	if (vm)
 		call_srcu(&mg_srcu, &vm->rcu, free_vm_rcu);
+}
+
+void mg_vm_tell_pending(void)
+{
+	struct mg_vm *vm;
+	int bucket;
+
+	/* Records of destroyed VMs on their way through free_vm_rcu(). */
+	srcu_barrier(&mg_srcu);
+	raw_spin_lock(&table_lock);
+	hash_for_each(vm_table, bucket, vm, node)
+		mg_account_tell(vm->account);
+	raw_spin_unlock(&table_lock);
+	mg_report_flush();
 }
 
 void mg_vm_exit(void)

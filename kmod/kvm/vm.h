@@ -14,15 +14,15 @@
  * struct mg_vm - what we keep of a VM
  * @node:     in the table, by @kvm
  * @kvm:      the VM, a key only
- * @id:       never used again in this boot
- * @counters: what its guests did
+ * @account:  its id, what its guests did, and what of that is still to be told
+ * @images:   what is remembered of its guests' images, NULL before the first look-up
  * @rcu:      frees it
  */
 struct mg_vm {
 	struct hlist_node node;
 	const struct kvm *kvm;
-	u64 id;
-	struct mg_counters __percpu *counters;
+	struct mg_account *account;
+	struct mg_image_cache *images;
 	struct rcu_head rcu;
 };
 
@@ -35,6 +35,15 @@ struct mg_vm {
  * destroyed.
  */
 struct mg_vm *mg_vm_of(struct kvm *kvm);
+
+/**
+ * mg_vm_images - what is remembered of a VM's images, made on first use
+ * @vm: the VM's record
+ *
+ * Context: may sleep, between mg_enter() and mg_leave().
+ * Return: the cache, or NULL if there is no memory.
+ */
+struct mg_image_cache *mg_vm_images(struct mg_vm *vm);
 
 /**
  * mg_vm_get - a VM by its id, pinned
@@ -54,8 +63,23 @@ struct seq_buf;
  * Lines have a fixed length, so that a reader who comes in pieces gets whole numbers.
  *
  * Context: may sleep; takes kvm_lock.
+ * Return: 0 or -ENOMEM.
  */
-void mg_vm_list(struct seq_buf *out);
+int mg_vm_list(struct seq_buf *out);
+
+/**
+ * mg_vm_rows - the running VMs or one of them, for netlink; see &struct mg_report_source
+ *
+ * Context: may sleep; takes kvm_lock.
+ */
+struct mg_vm_rows *mg_vm_rows(u64 id);
+
+/**
+ * mg_vm_tell_pending - tell what is pending of all VMs, and of those that are gone
+ *
+ * Context: may sleep; at unload, when nothing is reported any more.
+ */
+void mg_vm_tell_pending(void);
 
 /**
  * mg_vm_recalc_all - make every vCPU compute its hardware MSR bitmap anew

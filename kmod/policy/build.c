@@ -330,6 +330,49 @@ static void number_lines(struct mg_policy *policy)
 	}
 }
 
+static int build_counters(struct mg_policy *policy)
+{
+	size_t nr = (policy->nr_rules + 1ul) * MG_NR_DIRS;
+	size_t i;
+
+	policy->hits = mg_policy_alloc(nr, sizeof(*policy->hits));
+	if (!policy->hits)
+		return -ENOMEM;
+	for (i = 0; i < nr; i++) {
+		give_way(i);
+		atomic64_set(&policy->hits[i], 0);
+	}
+	return 0;
+}
+
+/* Its counters' place: that of its line in the canonical text. */
+static atomic64_t *hits_of(const struct mg_policy *policy, const struct mg_rule *rule,
+			   enum mg_dir dir)
+{
+	return &policy->hits[(rule->line - 1ul) * MG_NR_DIRS + dir];
+}
+
+/* See policy.h */
+void mg_policy_count_hit(const struct mg_policy *policy, const struct mg_rule *rule,
+			 enum mg_dir dir)
+{
+	atomic64_inc(hits_of(policy, rule, dir));
+}
+
+/* See policy.h */
+u64 mg_policy_hits(const struct mg_policy *policy, const struct mg_rule *rule, enum mg_dir dir)
+{
+	return atomic64_read(hits_of(policy, rule, dir));
+}
+
+/* See policy.h */
+const struct mg_rule *mg_policy_rule(const struct mg_policy *policy, u32 nr)
+{
+	if (!nr)
+		return &policy->fallback;
+	return nr <= policy->nr_rules ? &policy->rules[nr - 1] : NULL;
+}
+
 /**
  * mg_policy_build - a policy from its rules
  * @rules:    the rules in any order, from mg_policy_alloc(); NULL if @nr is 0. They
@@ -374,6 +417,9 @@ struct mg_policy *mg_policy_build(struct mg_rule *rules, u32 nr,
 	ret = mg_policy_write_text(policy, err);
 	if (ret)
 		goto failed;
+	ret = build_counters(policy);
+	if (ret)
+		goto failed;
 	return policy;
 
 failed:
@@ -393,6 +439,7 @@ void mg_policy_free(struct mg_policy *policy)
 	mg_policy_release(policy->link);
 	mg_policy_release(policy->segments);
 	mg_policy_release(policy->text);
+	mg_policy_release(policy->hits);
 	mg_policy_release(policy);
 }
 

@@ -5,6 +5,7 @@
 #ifndef MG_POLICY_INTERNAL_H
 #define MG_POLICY_INTERNAL_H
 
+#include <linux/atomic.h>
 #include <linux/compiler_attributes.h>
 #include <linux/limits.h>
 #include <linux/types.h>
@@ -48,6 +49,8 @@ struct mg_segment {
  * @text:        canonical text, a NUL behind it
  * @text_len:    its length without the NUL
  * @hash:        SHA-256 of the text
+ * @hits:        accesses that each rule has decided: two a rule, by direction, those of the
+ *               default line first
  */
 struct mg_policy {
 	struct mg_intercept_map map;
@@ -63,6 +66,7 @@ struct mg_policy {
 	char *text;
 	size_t text_len;
 	u8 hash[MG_HASH_LEN];
+	atomic64_t *hits;
 };
 
 static inline bool mg_rule_is_single(const struct mg_rule *rule)

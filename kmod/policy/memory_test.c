@@ -99,18 +99,18 @@ static void failing_allocations(struct kunit *test)
 				 10 * i, 10 * i + 9, 10 * i + 1);
 	KUNIT_ASSERT_LT(test, len, SZ_16K - 1);
 
-	/* lists of 64, 128, 256 and 200 rules; policy, links, segments, buckets, text */
-	fail_each_allocation(test, NULL, "parse", text, len, 9);
+	/* lists of 64, 128, 256 and 200 rules; policy, links, segments, buckets, text, counters */
+	fail_each_allocation(test, NULL, "parse", text, len, 10);
 	base = mg_test_policy(test, text);
 	before = kunit_kstrdup(test, mg_policy_text(base, &base_len), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, before);
-	fail_each_allocation(test, base, "add", "5000 allow deny", 15, 6);
-	fail_each_allocation(test, base, "replace", "default drop drop", 17, 6);
-	fail_each_allocation(test, base, "remove", "0x1", 3, 6);
+	fail_each_allocation(test, base, "add", "5000 allow deny", 15, 7);
+	fail_each_allocation(test, base, "replace", "default drop drop", 17, 7);
+	fail_each_allocation(test, base, "remove", "0x1", 3, 7);
 	KUNIT_EXPECT_STREQ(test, mg_policy_text(base, &base_len), before);
 
-	/* Nothing but a default takes no more than a policy and its text. */
-	fail_each_allocation(test, NULL, "parse default", "default deny deny", 17, 2);
+	/* Nothing but a default takes no more than a policy, its text and counters. */
+	fail_each_allocation(test, NULL, "parse default", "default deny deny", 17, 3);
 }
 
 #else

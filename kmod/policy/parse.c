@@ -281,14 +281,15 @@ static int parse_range(struct scan *scan, const struct word *word,
 static int parse_disposition(struct scan *scan, const struct word *word,
 			     const char *comma, struct mg_permission *perm)
 {
-	struct word disposition = { comma + 1, word->end };
+	struct word disposition;
 	char shown[QUOTE_LEN];
 
-	if (!comma || disposition.at == disposition.end) {
+	if (!comma || comma + 1 == word->end) {
 		fail(scan, word->end,
 		     "mask without a disposition for the other bits: mask=M,deny or mask=M,keep");
 		return -EINVAL;
 	}
+	disposition = (struct word){ comma + 1, word->end };
 	if (word_is(&disposition, "keep")) {
 		perm->keep = true;
 	} else if (!word_is(&disposition, "deny")) {

@@ -240,6 +240,32 @@ const struct mg_intercept_map *mg_policy_map(const struct mg_policy *policy);
 const struct mg_rule *mg_policy_find(const struct mg_policy *policy, u32 index);
 
 /**
+ * mg_policy_rule - a rule by its number
+ * @policy: the policy
+ * @nr:     0 is the default line, the rest follow in the order of the canonical text
+ *
+ * Context: any.
+ * Return: the rule, NULL behind the last.
+ */
+const struct mg_rule *mg_policy_rule(const struct mg_policy *policy, u32 nr);
+
+/**
+ * mg_policy_count_hit - count that a rule decided an access
+ * @policy: the policy
+ * @rule:   a rule of it
+ * @dir:    the access's direction
+ *
+ * The one thing of a policy that changes after it was built.
+ *
+ * Context: any.
+ */
+void mg_policy_count_hit(const struct mg_policy *policy, const struct mg_rule *rule,
+			 enum mg_dir dir);
+
+/** mg_policy_hits - how many accesses a rule has decided, see mg_policy_count_hit() */
+u64 mg_policy_hits(const struct mg_policy *policy, const struct mg_rule *rule, enum mg_dir dir);
+
+/**
  * struct mg_access - what a guest tries to do
  * @index:     MSR index
  * @dir:       read or write

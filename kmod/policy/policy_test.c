@@ -198,6 +198,34 @@ static void narrowest_rule_wins(struct kunit *test)
 	expect_rule(test, policy, 0x300, 0, U32_MAX);
 }
 
+static void hits_are_counted_by_rule_and_direction(struct kunit *test)
+{
+	const struct mg_policy *policy = mg_test_policy(test,
+		"default deny deny\n0x10-0x1f drop drop\n0x12 deny deny\n0x12345678 deny deny\n");
+	/* The default, the range, the two single ones; reads and writes. */
+	static const u64 want[4][MG_NR_DIRS] = { { 3, 0 }, { 1, 2 }, { 0, 4 }, { 5, 1 } };
+	static const u32 of_rule[4] = { 0xffffffff, 0x10, 0x12, 0x12345678 };
+	const struct mg_rule *rule;
+	unsigned int nr, dir;
+	u64 i;
+
+	for (nr = 0; nr < 4; nr++)
+		for (dir = 0; dir < MG_NR_DIRS; dir++)
+			for (i = 0; i < want[nr][dir]; i++)
+				mg_policy_count_hit(policy, mg_policy_find(policy, of_rule[nr]), dir);
+	for (nr = 0; nr < 4; nr++) {
+		rule = mg_policy_rule(policy, nr);
+		KUNIT_ASSERT_NOT_NULL(test, rule);
+		KUNIT_EXPECT_EQ(test, rule->is_default, !nr);
+		KUNIT_EXPECT_PTR_EQ(test, rule, mg_policy_find(policy, of_rule[nr]));
+		for (dir = 0; dir < MG_NR_DIRS; dir++)
+			KUNIT_EXPECT_EQ_MSG(test, mg_policy_hits(policy, rule, dir), want[nr][dir],
+					    "rule %u, direction %u", nr, dir);
+	}
+	KUNIT_EXPECT_NULL(test, mg_policy_rule(policy, 4));
+	KUNIT_EXPECT_NULL(test, mg_policy_rule(policy, U32_MAX));
+}
+
 static void first_and_last_msr(struct kunit *test)
 {
 	struct mg_policy *policy = mg_test_policy(test,
@@ -601,6 +629,7 @@ static struct kunit_case policy_cases[] = {
 	KUNIT_CASE(lines_are_those_of_the_canonical_text),
 	KUNIT_CASE(rules_say_what_was_written),
 	KUNIT_CASE(narrowest_rule_wins),
+	KUNIT_CASE(hits_are_counted_by_rule_and_direction),
 	KUNIT_CASE(first_and_last_msr),
 	KUNIT_CASE(map_bits_are_the_hardware_s),
 	KUNIT_CASE(intercept_map),

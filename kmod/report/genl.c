@@ -19,8 +19,21 @@ const struct nla_policy msrguard_verify_nl_policy[MSRGUARD_A_VERIFY_VM_ID + 1] =
 	[MSRGUARD_A_VERIFY_VM_ID] = { .type = NLA_U64, },
 };
 
+/* MSRGUARD_CMD_STATS_GET - do */
+const struct nla_policy msrguard_stats_get_nl_policy[MSRGUARD_A_STATS_PAD + 1] = {
+};
+
+/* MSRGUARD_CMD_VM_GET - dump */
+const struct nla_policy msrguard_vm_get_nl_policy[MSRGUARD_A_VM_ID + 1] = {
+	[MSRGUARD_A_VM_ID] = { .type = NLA_U64, },
+};
+
+/* MSRGUARD_CMD_RULE_GET - dump */
+const struct nla_policy msrguard_rule_get_nl_policy[MSRGUARD_A_RULE_PAD + 1] = {
+};
+
 /* Ops table for msrguard */
-const struct genl_ops msrguard_nl_ops[2] = {
+const struct genl_ops msrguard_nl_ops[5] = {
 	{
 		.cmd		= MSRGUARD_CMD_STATUS_GET,
 		.doit		= msrguard_nl_status_get_doit,
@@ -35,6 +48,29 @@ const struct genl_ops msrguard_nl_ops[2] = {
 		.done		= msrguard_nl_verify_done,
 		.policy		= msrguard_verify_nl_policy,
 		.maxattr	= MSRGUARD_A_VERIFY_VM_ID,
+		.flags		= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd		= MSRGUARD_CMD_STATS_GET,
+		.doit		= msrguard_nl_stats_get_doit,
+		.policy		= msrguard_stats_get_nl_policy,
+		.maxattr	= MSRGUARD_A_STATS_PAD,
+		.flags		= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd		= MSRGUARD_CMD_VM_GET,
+		.start		= msrguard_nl_vm_get_start,
+		.dumpit		= msrguard_nl_vm_get_dumpit,
+		.done		= msrguard_nl_vm_get_done,
+		.policy		= msrguard_vm_get_nl_policy,
+		.maxattr	= MSRGUARD_A_VM_ID,
+		.flags		= GENL_ADMIN_PERM,
+	},
+	{
+		.cmd		= MSRGUARD_CMD_RULE_GET,
+		.dumpit		= msrguard_nl_rule_get_dumpit,
+		.policy		= msrguard_rule_get_nl_policy,
+		.maxattr	= MSRGUARD_A_RULE_PAD,
 		.flags		= GENL_ADMIN_PERM,
 	},
 };

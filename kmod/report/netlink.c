@@ -27,15 +27,14 @@ static_assert((int)MG_WRITE == MSRGUARD_DIRECTION_WRITE);
 static_assert((int)MG_ORIGIN_EXIT == MSRGUARD_ORIGIN_EXIT);
 static_assert((int)MG_ORIGIN_EMULATOR == MSRGUARD_ORIGIN_EMULATOR);
 static_assert((int)MG_ORIGIN_NESTED_LIST == MSRGUARD_ORIGIN_NESTED_LIST);
+static_assert((int)MG_IMAGE_PE == MSRGUARD_IMAGE_KIND_PE);
+static_assert((int)MG_IMAGE_LINUX_KERNEL == MSRGUARD_IMAGE_KIND_LINUX_KERNEL);
+static_assert((int)MG_IMAGE_LINUX_MODULE == MSRGUARD_IMAGE_KIND_LINUX_MODULE);
 
-/*
- * Space for an event with every attribute present. One without the optional ones is
- * up to 72 bytes shorter, which the allocator rounds up to the same size, so there is
- * nothing to gain by counting each time.
- */
-#define ACCESS_U64S	7	/* seq, time, vm-id, value, old, pc, generation */
-#define ACCESS_U32S	5	/* vm-pid, vcpu, msr, rule-first, rule-last */
-#define ACCESS_U8S	5	/* direction, origin, cpl, verdict, would-be */
+/* Space for an event with every attribute present. */
+#define ACCESS_U64S	10	/* seq, time, vm-id, value, old, pc, generation, count, image-base, -size */
+#define ACCESS_U32S	7	/* vm-pid, vcpu, msr, rule-first, -last, image-checksum, -timestamp */
+#define ACCESS_U8S	6	/* direction, origin, cpl, verdict, would-be, image-kind */
 #define ACCESS_FLAGS	1	/* nested */
 
 static size_t access_size(void)
@@ -43,7 +42,9 @@ static size_t access_size(void)
 	return ACCESS_U64S * nla_total_size_64bit(sizeof(u64)) +
 	       ACCESS_U32S * nla_total_size(sizeof(u32)) +
 	       ACCESS_U8S * nla_total_size(sizeof(u8)) +
-	       ACCESS_FLAGS * nla_total_size(0);
+	       ACCESS_FLAGS * nla_total_size(0) +
+	       nla_total_size(MG_IMAGE_NAME_LEN) +
+	       nla_total_size(MG_BUILD_ID_MAX);
 }
 
 static size_t status_size(void)
@@ -85,8 +86,35 @@ int mg_netlink_put_u64(struct sk_buff *skb, int attr, u64 value)
 {
 	static_assert((int)MSRGUARD_A_ACCESS_PAD == MSRGUARD_A_STATUS_PAD);
 	static_assert((int)MSRGUARD_A_ACCESS_PAD == MSRGUARD_A_VERIFY_PAD);
+	static_assert((int)MSRGUARD_A_ACCESS_PAD == MSRGUARD_A_STATS_PAD);
+	static_assert((int)MSRGUARD_A_ACCESS_PAD == MSRGUARD_A_VM_PAD);
+	static_assert((int)MSRGUARD_A_ACCESS_PAD == MSRGUARD_A_RULE_PAD);
 
 	return nla_put_u64_64bit(skb, attr, value, MSRGUARD_A_ACCESS_PAD);
+}
+
+static int put_image(struct sk_buff *skb, const struct mg_image *image)
+{
+	if (nla_put_u8(skb, MSRGUARD_A_ACCESS_IMAGE_KIND, image->kind) ||
+	    mg_netlink_put_u64(skb, MSRGUARD_A_ACCESS_IMAGE_BASE, image->base))
+		return -EMSGSIZE;
+
+	if (image->size &&
+	    mg_netlink_put_u64(skb, MSRGUARD_A_ACCESS_IMAGE_SIZE, image->size))
+		return -EMSGSIZE;
+
+	if (image->kind == MG_IMAGE_PE &&
+	    (nla_put_u32(skb, MSRGUARD_A_ACCESS_IMAGE_CHECKSUM, image->checksum) ||
+	     nla_put_u32(skb, MSRGUARD_A_ACCESS_IMAGE_TIMESTAMP, image->timestamp)))
+		return -EMSGSIZE;
+
+	if (image->name[0] && nla_put_string(skb, MSRGUARD_A_ACCESS_IMAGE_NAME, image->name))
+		return -EMSGSIZE;
+
+	if (!image->build_id_len)
+		return 0;
+	return nla_put(skb, MSRGUARD_A_ACCESS_IMAGE_BUILD_ID, image->build_id_len,
+		       image->build_id);
 }
 
 static int put_access(struct sk_buff *skb, const struct mg_event *event, u64 seq)
@@ -96,7 +124,7 @@ static int put_access(struct sk_buff *skb, const struct mg_event *event, u64 seq
 	const struct mg_rule *rule = event->rule;
 
 	if (mg_netlink_put_u64(skb, MSRGUARD_A_ACCESS_SEQ, seq) ||
-	    mg_netlink_put_u64(skb, MSRGUARD_A_ACCESS_TIME, ktime_get_boottime_ns()) ||
+	    mg_netlink_put_u64(skb, MSRGUARD_A_ACCESS_TIME, event->time) ||
 	    mg_netlink_put_u64(skb, MSRGUARD_A_ACCESS_VM_ID, event->vm_id) ||
 	    nla_put_u32(skb, MSRGUARD_A_ACCESS_VM_PID, event->vm_pid) ||
 	    nla_put_u32(skb, MSRGUARD_A_ACCESS_VCPU, event->vcpu) ||
@@ -133,7 +161,11 @@ static int put_access(struct sk_buff *skb, const struct mg_event *event, u64 seq
 	     nla_put_u32(skb, MSRGUARD_A_ACCESS_RULE_LAST, rule->last)))
 		return -EMSGSIZE;
 
-	return mg_netlink_put_u64(skb, MSRGUARD_A_ACCESS_GENERATION, event->generation);
+	if (mg_netlink_put_u64(skb, MSRGUARD_A_ACCESS_GENERATION, event->generation) ||
+	    mg_netlink_put_u64(skb, MSRGUARD_A_ACCESS_COUNT, event->count))
+		return -EMSGSIZE;
+
+	return event->image ? put_image(skb, event->image) : 0;
 }
 
 bool mg_netlink_listened(void)
@@ -178,6 +210,32 @@ enum mg_delivery mg_netlink_send(const struct mg_event *event, u64 seq)
 
 	header = genlmsg_put(skb, 0, 0, &mg_netlink_family, 0, MSRGUARD_CMD_ACCESS_NTF);
 	if (!header || put_access(skb, event, seq)) {
+		WARN_ON_ONCE(1);
+		nlmsg_free(skb);
+		return MG_LOST;
+	}
+	genlmsg_end(skb, header);
+	return multicast(skb);
+}
+
+enum mg_delivery mg_netlink_send_lost(u64 vm_id, u32 vm_pid, u64 count, u64 seq)
+{
+	struct sk_buff *skb;
+	void *header;
+
+	if (!mg_netlink_listened())
+		return MG_NOT_SENT;
+
+	skb = genlmsg_new(access_size(), GFP_KERNEL);
+	if (!skb)
+		return MG_LOST;
+
+	header = genlmsg_put(skb, 0, 0, &mg_netlink_family, 0, MSRGUARD_CMD_LOST_NTF);
+	if (!header || mg_netlink_put_u64(skb, MSRGUARD_A_ACCESS_SEQ, seq) ||
+	    mg_netlink_put_u64(skb, MSRGUARD_A_ACCESS_TIME, ktime_get_boottime_ns()) ||
+	    mg_netlink_put_u64(skb, MSRGUARD_A_ACCESS_VM_ID, vm_id) ||
+	    nla_put_u32(skb, MSRGUARD_A_ACCESS_VM_PID, vm_pid) ||
+	    mg_netlink_put_u64(skb, MSRGUARD_A_ACCESS_COUNT, count)) {
 		WARN_ON_ONCE(1);
 		nlmsg_free(skb);
 		return MG_LOST;

@@ -2,12 +2,14 @@
 /*
  * Counts every access that needed a decision, and tells whoever listens.
  *
- * A guest can bring us here as often as it likes: no lock is taken and nothing
- * shared is written but the sequence number, and that only for what is reported.
+ * A guest can bring us here as often as it likes. While nobody listens no lock is taken, and
+ * nothing shared is written but the sequence number, and that only for what is reported; else see
+ * account.h for what bounds it.
  */
 #include <linux/atomic.h>
 #include <linux/cpumask.h>
 #include <linux/kernel.h>
+#include <linux/ktime.h>
 #include <linux/percpu.h>
 
 #include "internal.h"
@@ -18,6 +20,7 @@
 static DEFINE_PER_CPU(struct mg_counters, host_counters);
 static DEFINE_PER_CPU(u64, events_sent);
 static DEFINE_PER_CPU(u64, events_lost);
+static DEFINE_PER_CPU(u64, accesses_lost);
 static atomic64_t last_seq;
 
 static const char *const counter_names[MG_NR_COUNTERS] = {
@@ -27,35 +30,39 @@ static const char *const counter_names[MG_NR_COUNTERS] = {
 	[MG_COUNT_DROPPED]	= "dropped",
 	[MG_COUNT_MASKED]	= "masked",
 	[MG_COUNT_AUDITED]	= "audited",
+	[MG_COUNT_QUIET]	= "quiet",
+	[MG_COUNT_OVERFLOWED]	= "overflowed",
 };
 
-static void count(struct mg_counters __percpu *vm_counters, enum mg_counter which)
+void mg_count(const struct mg_account *account, enum mg_counter which)
 {
 	this_cpu_inc(host_counters.n[which]);
-	if (vm_counters)
-		this_cpu_inc(vm_counters->n[which]);
+	if (account)
+		this_cpu_inc(account->counters->n[which]);
 }
 
-static void count_access(const struct mg_event *event, struct mg_counters __percpu *vm_counters)
+static void count_access(const struct mg_event *event, const struct mg_account *account)
 {
-	count(vm_counters, event->access->dir == MG_WRITE ? MG_COUNT_WRITES : MG_COUNT_READS);
+	mg_count(account, event->access->dir == MG_WRITE ? MG_COUNT_WRITES : MG_COUNT_READS);
 
 	switch (event->verdict->outcome) {
 	case MG_PASSED:
-		break;
+		return;
 	case MG_AUDITED:
-		count(vm_counters, MG_COUNT_AUDITED);
+		mg_count(account, MG_COUNT_AUDITED);
 		break;
 	case MG_DENIED:
-		count(vm_counters, MG_COUNT_DENIED);
+		mg_count(account, MG_COUNT_DENIED);
 		break;
 	case MG_DROPPED:
-		count(vm_counters, MG_COUNT_DROPPED);
+		mg_count(account, MG_COUNT_DROPPED);
 		break;
 	case MG_MASKED:
-		count(vm_counters, MG_COUNT_MASKED);
+		mg_count(account, MG_COUNT_MASKED);
 		break;
 	}
+	if (event->rule->quiet)
+		mg_count(account, MG_COUNT_QUIET);
 }
 
 bool mg_report_wanted(const struct mg_rule *rule, const struct mg_verdict *verdict)
@@ -63,25 +70,19 @@ bool mg_report_wanted(const struct mg_rule *rule, const struct mg_verdict *verdi
 	if (verdict->outcome == MG_PASSED || rule->quiet)
 		return false;
 
-	return trace_msrguard_access_enabled() || mg_netlink_listened();
+	return trace_msrguard_access_enabled() || trace_msrguard_lost_enabled() ||
+	       mg_netlink_listened();
 }
 
-void mg_report(const struct mg_event *event, struct mg_counters __percpu *vm_counters)
+/* The last of @count numbers that are taken for as many accesses. */
+static u64 take_numbers(u64 count)
 {
-	u64 seq;
+	return atomic64_add_return(count, &last_seq);
+}
 
-	count_access(event, vm_counters);
-
-	if (event->verdict->outcome == MG_PASSED || event->rule->quiet)
-		return;
-
-	seq = atomic64_inc_return(&last_seq);
-	if (!event->described)
-		return;
-
-	trace_msrguard_access(event, seq);
-
-	switch (mg_netlink_send(event, seq)) {
+static void count_delivery(enum mg_delivery delivery, u64 accesses)
+{
+	switch (delivery) {
 	case MG_NOT_SENT:
 		break;
 	case MG_SENT:
@@ -89,35 +90,72 @@ void mg_report(const struct mg_event *event, struct mg_counters __percpu *vm_cou
 		break;
 	case MG_LOST:
 		this_cpu_inc(events_lost);
+		this_cpu_add(accesses_lost, accesses);
 		break;
 	}
 }
 
-u64 mg_counter_sum(const struct mg_counters __percpu *counters, enum mg_counter which)
+void mg_report_tell(const struct mg_event *event)
+{
+	u64 seq = take_numbers(event->count);
+
+	trace_msrguard_access(event, seq);
+	count_delivery(mg_netlink_send(event, seq), event->count);
+}
+
+void mg_report_tell_lost(u64 vm_id, u32 vm_pid, u64 count)
+{
+	u64 seq = take_numbers(count);
+
+	trace_msrguard_lost(vm_id, vm_pid, count, seq);
+	count_delivery(mg_netlink_send_lost(vm_id, vm_pid, count, seq), count);
+}
+
+void mg_report(struct mg_event *event, struct mg_account *account, mg_describe_fn *describe,
+	       void *context)
+{
+	struct fold *fold = NULL;
+
+	count_access(event, account);
+
+	if (event->verdict->outcome == MG_PASSED || event->rule->quiet)
+		return;
+	if (!event->located) {
+		take_numbers(1);
+		return;
+	}
+	if (account && mg_report_window() &&
+	    mg_account_fold(account, event, &fold) == MG_FOLDED)
+		return;
+
+	event->count = 1;
+	event->time = ktime_get_boottime_ns();
+	describe(context, event);
+	mg_report_tell(event);
+	if (fold)
+		mg_account_described(account, fold, event);
+}
+
+u64 mg_sum_per_cpu(const u64 __percpu *number)
 {
 	u64 sum = 0;
 	int cpu;
 
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(*per_cpu_ptr(number, cpu));
+	return sum;
+}
+
+u64 mg_counter_sum(const struct mg_counters __percpu *counters, enum mg_counter which)
+{
 	if (!counters)
 		counters = &host_counters;
-	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(per_cpu_ptr(counters, cpu)->n[which]);
-	return sum;
+	return mg_sum_per_cpu(&counters->n[which]);
 }
 
 const char *mg_counter_name(enum mg_counter which)
 {
 	return counter_names[which];
-}
-
-static u64 sum_u64(const u64 __percpu *counter)
-{
-	u64 sum = 0;
-	int cpu;
-
-	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(*per_cpu_ptr(counter, cpu));
-	return sum;
 }
 
 u64 mg_report_seq(void)
@@ -127,20 +165,43 @@ u64 mg_report_seq(void)
 
 u64 mg_report_sent(void)
 {
-	return sum_u64(&events_sent);
+	return mg_sum_per_cpu(&events_sent);
 }
 
 u64 mg_report_lost(void)
 {
-	return sum_u64(&events_lost);
+	return mg_sum_per_cpu(&events_lost);
+}
+
+u64 mg_report_accesses_lost(void)
+{
+	return mg_sum_per_cpu(&accesses_lost);
 }
 
 int mg_report_init(const struct mg_report_source *source)
 {
-	return mg_netlink_init(source);
+	int err;
+
+	err = mg_account_init();
+	if (err)
+		return err;
+	err = mg_netlink_init(source);
+	if (err)
+		mg_account_exit();
+	return err;
+}
+
+void mg_report_unregister(void)
+{
+	mg_netlink_exit();
+}
+
+void mg_report_flush(void)
+{
+	mg_account_flush();
 }
 
 void mg_report_exit(void)
 {
-	mg_netlink_exit();
+	mg_account_exit();
 }

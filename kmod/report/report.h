@@ -7,10 +7,11 @@
 #ifndef MG_REPORT_H
 #define MG_REPORT_H
 
-#include <linux/percpu-defs.h>
 #include <linux/types.h>
 
+#include "../image/image.h"
 #include "../policy/policy.h"
+#include "account.h"
 
 /* The way by which an access reached us; the values are the uAPI's. */
 enum mg_origin {
@@ -19,43 +20,29 @@ enum mg_origin {
 	MG_ORIGIN_NESTED_LIST,
 };
 
-/* What is counted, for the host and for each VM. */
-enum mg_counter {
-	MG_COUNT_READS,		/* reads that needed a decision */
-	MG_COUNT_WRITES,	/* writes that needed a decision */
-	MG_COUNT_DENIED,
-	MG_COUNT_DROPPED,
-	MG_COUNT_MASKED,
-	MG_COUNT_AUDITED,
-	MG_NR_COUNTERS,
-};
-
 /**
- * struct mg_counters - one CPU's share of a set of counters
- * @n: by &enum mg_counter; only ever incremented, by this_cpu_inc()
- */
-struct mg_counters {
-	u64 n[MG_NR_COUNTERS];
-};
-
-/**
- * struct mg_event - one access that needed a decision
- * @access:      the access; for a read, @access->value is the MSR's whole value if @value_known
+ * struct mg_event - accesses that needed a decision, one or several that were alike
+ * @access:      the access, of several the first; for a read, @access->value is the MSR's whole
+ *               value if @value_known
  * @verdict:     what was decided
  * @rule:        the rule that spoke
  * @generation:  of the policy that held it
  * @origin:      by which way it came
- * @described:   somebody listens and all of what follows is filled in; else nothing of it is
- * @value_known: see @access
- * @regs_known:  @pc and @cpl are valid (they are not for encrypted guests)
+ * @located:     somebody listens and what follows up to @pc is filled in; else nothing of it is
+ * @regs_known:  @pc and @cpl are valid (they are not for encrypted guests); else they are 0
  * @nested:      done by a guest of the guest
  * @cpl:         privilege level at the instruction
- * @vm_pid:      id of the task that created the VM, in the initial PID namespace
  * @vcpu:        the vCPU's id
- * @vm_id:       the VM, never used again in this boot; 0 if there was no memory to record it
  * @pc:          linear address of the instruction
+ * @value_known: see @access
+ * @vm_pid:      id of the task that created the VM, in the initial PID namespace
+ * @vm_id:       the VM, never used again in this boot; 0 if there was no memory to record it
+ * @time:        CLOCK_BOOTTIME, nanoseconds
+ * @count:       how many accesses
+ * @image:       who stands at @pc, NULL if that was not found out
  *
- * Lives on the stack of whoever reports; a denial that nobody listens to fills in little.
+ * Whoever reports fills in what stands up to @pc. What follows costs more to find out, and is
+ * asked for when an event is told, see &mg_describe_fn.
  */
 struct mg_event {
 	const struct mg_access *access;
@@ -63,19 +50,22 @@ struct mg_event {
 	const struct mg_rule *rule;
 	u64 generation;
 	enum mg_origin origin;
-	bool described;
-	bool value_known;
+	bool located;
 	bool regs_known;
 	bool nested;
 	u8 cpl;
-	u32 vm_pid;
 	u32 vcpu;
-	u64 vm_id;
 	u64 pc;
+	bool value_known;
+	u32 vm_pid;
+	u64 vm_id;
+	u64 time;
+	u64 count;
+	const struct mg_image *image;
 };
 
 /**
- * mg_report_wanted - whether it is worth describing an access in full
+ * mg_report_wanted - whether it is worth saying where an access was
  * @rule:    the rule that spoke
  * @verdict: the verdict
  *
@@ -87,29 +77,58 @@ struct mg_event {
 bool mg_report_wanted(const struct mg_rule *rule, const struct mg_verdict *verdict);
 
 /**
- * mg_report - count an access, and tell whoever listens if it is described
- * @event:       the access
- * @vm_counters: the VM's counters, or NULL
+ * typedef mg_describe_fn - find out the rest of an event that is to be told
+ * @context: whoever reports passed it to mg_report()
+ * @event:   fill in @value_known, @vm_pid, @vm_id, @image
  *
- * Every verdict but MG_PASSED also takes a sequence number, described or not, unless the
- * rule is quiet. What could not be delivered is counted as lost.
+ * Context: may sleep; the same as mg_report().
+ */
+typedef void mg_describe_fn(void *context, struct mg_event *event);
+
+/**
+ * mg_report - count an access, and see to it that whoever listens is told
+ * @event:    the access
+ * @account:  the VM's, or NULL
+ * @describe: called if this access is told by itself
+ * @context:  for @describe
+ *
+ * Every verdict but MG_PASSED is also told, unless the rule is quiet: at once, or together with
+ * others like it, or as a number, see account.h. What could not be delivered is counted as lost.
  *
  * Context: may sleep (allocates with GFP_KERNEL).
  */
-void mg_report(const struct mg_event *event, struct mg_counters __percpu *vm_counters);
+void mg_report(struct mg_event *event, struct mg_account *account, mg_describe_fn *describe,
+	       void *context);
 
-/** mg_counter_sum - sum of one counter over all CPUs; @counters NULL means the host's */
-u64 mg_counter_sum(const struct mg_counters __percpu *counters, enum mg_counter which);
+/* Longest time in which accesses that are alike are gathered. */
+#define MG_REPORT_WINDOW_MAX	60000
+
+/** mg_report_window - for how many milliseconds accesses that are alike are gathered */
+unsigned int mg_report_window(void);
+
+/**
+ * mg_report_set_window - set that
+ * @ms: milliseconds; 0: each access is told by itself. What has been gathered is told when the
+ *      window it was gathered in ends.
+ *
+ * Context: any.
+ * Return: 0, or -ERANGE above MG_REPORT_WINDOW_MAX.
+ */
+int mg_report_set_window(unsigned int ms);
 
 /** mg_counter_name - name of a counter in sysfs */
 const char *mg_counter_name(enum mg_counter which);
 
-/** mg_report_seq - sequence number of the last access that took one */
+/** mg_report_seq - number of the last access that was told, or would have been to a listener */
 u64 mg_report_seq(void);
+/** mg_report_pending - accesses that are still to be told */
+u64 mg_report_pending(void);
 /** mg_report_sent - events queued to listeners, as far as netlink knows to all of them */
 u64 mg_report_sent(void);
 /** mg_report_lost - events netlink could not deliver to every listener */
 u64 mg_report_lost(void);
+/** mg_report_accesses_lost - accesses that those stand for */
+u64 mg_report_accesses_lost(void);
 
 /**
  * struct mg_status - what is in force, for the status request
@@ -173,13 +192,61 @@ struct mg_verification {
 };
 
 /**
+ * struct mg_vm_row - a VM and what was counted of it
+ * @id:       the VM
+ * @pid:      id of the task that created it
+ * @vcpus:    number of its vCPUs
+ * @pending:  accesses still to be told
+ * @counters: by &enum mg_counter
+ * @images:   what the look-ups of images did
+ */
+struct mg_vm_row {
+	u64 id;
+	u32 pid;
+	u32 vcpus;
+	u64 pending;
+	u64 counters[MG_NR_COUNTERS];
+	struct mg_image_stats images;
+};
+
+/**
+ * struct mg_vm_rows - the VMs, or some of them
+ * @nr:   how many there are
+ * @rows: one each
+ */
+struct mg_vm_rows {
+	u32 nr;
+	struct mg_vm_row rows[] __counted_by(nr);
+};
+
+/**
+ * struct mg_rule_row - a rule and how often it decided
+ * @rule:       the rule
+ * @hits:       by direction, see mg_policy_hits()
+ * @generation: of its policy
+ */
+struct mg_rule_row {
+	struct mg_rule rule;
+	u64 hits[MG_NR_DIRS];
+	u64 generation;
+};
+
+/**
  * struct mg_report_source - whom the requests of netlink are passed to
  * @status: what is in force; may sleep, may run several times at once
+ * @vms:    the VMs, or the one that is named if the id is not 0. The result is freed by kvfree(),
+ *          an error is -ENOENT for a VM that is not there, or -ENOMEM
+ * @rule:   rule number @nr of the policy in force, the default line is 0; false behind the last.
+ *          The generation is filled in either way. May sleep
+ * @unattributed: accesses of VMs for whose record there was no memory
  * @verify: check a VM's bitmaps; may sleep, for seconds. The result is freed by kvfree(), an
  *          error is -ENOENT for a VM that is not there, -ENOMEM, or -EINTR
  */
 struct mg_report_source {
 	void (*status)(struct mg_status *status);
+	struct mg_vm_rows *(*vms)(u64 id);
+	bool (*rule)(u32 nr, struct mg_rule_row *row);
+	u64 (*unattributed)(void);
 	struct mg_verification *(*verify)(u64 vm_id);
 };
 
@@ -191,7 +258,18 @@ struct mg_report_source {
  */
 int mg_report_init(const struct mg_report_source *source);
 
-/** mg_report_exit - unregister it; no mg_report() may be under way any more */
+/**
+ * mg_report_unregister - no requests and no listeners from now on
+ *
+ * Context: may sleep; no mg_report() may be under way any more, and what is pending has been told
+ * by mg_report_flush().
+ */
+void mg_report_unregister(void);
+
+/** mg_report_flush - wait until what accounts were asked to tell has been told; may sleep */
+void mg_report_flush(void);
+
+/** mg_report_exit - wait for the accounts that were closed; there may be none any more */
 void mg_report_exit(void);
 
 #endif /* MG_REPORT_H */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The choke point: every access is counted once, whoever reports from wherever, and every report
- * has a number of its own.
+ * The choke point: every access is counted once, whoever reports from wherever, and told once: by
+ * itself, with others like it, or as a number.
  *
  * Runs as a module in a kernel with KUnit, see selftests/kunit.sh. Netlink is played by the test;
  * the tracepoint is the real one.
@@ -26,6 +26,13 @@ static struct {
 	enum mg_delivery answer;
 	atomic_t nr_sent;
 	u64 last_seq;
+	/* Of the last event. */
+	u64 count;
+	u64 value;
+	u64 vm_id;
+	enum mg_image_kind image;
+	/* Told as a number, all together. */
+	u64 lost;
 	/* Numbers that came, by their distance from @first_seq; set twice is counted. */
 	u64 first_seq;
 	unsigned long *seen;
@@ -37,14 +44,33 @@ bool mg_netlink_listened(void)
 	return netlink.listened;
 }
 
-enum mg_delivery mg_netlink_send(const struct mg_event *event, u64 seq)
+static enum mg_delivery take_numbers_of(u64 count, u64 seq)
 {
+	u64 i;
+
 	atomic_inc(&netlink.nr_sent);
-	if (netlink.seen && test_and_set_bit(seq - netlink.first_seq, netlink.seen))
-		atomic_inc(&netlink.twice);
+	for (i = 0; netlink.seen && i < count; i++)
+		if (test_and_set_bit(seq - i - netlink.first_seq, netlink.seen))
+			atomic_inc(&netlink.twice);
 	if (!netlink.seen)
 		netlink.last_seq = seq;
 	return netlink.answer;
+}
+
+enum mg_delivery mg_netlink_send(const struct mg_event *event, u64 seq)
+{
+	netlink.count = event->count;
+	netlink.value = event->access->value;
+	netlink.vm_id = event->vm_id;
+	netlink.image = event->image ? event->image->kind : MG_IMAGE_UNKNOWN;
+	return take_numbers_of(event->count, seq);
+}
+
+enum mg_delivery mg_netlink_send_lost(u64 vm_id, u32 vm_pid, u64 count, u64 seq)
+{
+	netlink.lost += count;
+	netlink.vm_id = vm_id;
+	return take_numbers_of(count, seq);
 }
 
 int mg_netlink_init(const struct mg_report_source *source)
@@ -60,13 +86,13 @@ struct mg_counts {
 	u64 n[MG_NR_COUNTERS];
 };
 
-static struct mg_counts counts_of(const struct mg_counters __percpu *counters)
+static struct mg_counts counts_of(const struct mg_account *account)
 {
 	struct mg_counts counts;
 	unsigned int i;
 
 	for (i = 0; i < MG_NR_COUNTERS; i++)
-		counts.n[i] = mg_counter_sum(counters, i);
+		counts.n[i] = mg_account_counter(account, i);
 	return counts;
 }
 
@@ -78,13 +104,40 @@ struct one {
 	struct mg_event event;
 };
 
+#define VM_ID		77
+#define IMAGE_KIND	MG_IMAGE_PE
+
+static const struct mg_image image = { .kind = IMAGE_KIND, .base = 0x1000 };
+
+/* What the hooks would find out. */
+static void describe(void *context, struct mg_event *event)
+{
+	unsigned int *times = context;
+
+	if (times)
+		(*times)++;
+	event->value_known = true;
+	event->vm_id = VM_ID;
+	event->vm_pid = 1;
+	event->image = &image;
+}
+
+static struct mg_account *new_account(struct kunit *test)
+{
+	struct mg_account *account = mg_account_new();
+
+	KUNIT_ASSERT_NOT_NULL(test, account);
+	mg_account_open(account, VM_ID, 1);
+	return account;
+}
+
 static void make_one(struct one *one, enum mg_dir dir, enum mg_outcome outcome)
 {
 	*one = (struct one) {
 		.access = { .index = 0x10, .dir = dir, .value = 5 },
 		.verdict = { .outcome = outcome, .would_be = outcome },
 		.rule = { .first = 0x10, .last = 0x10 },
-		.event = { .generation = 1, .described = true },
+		.event = { .generation = 1, .located = true },
 	};
 	one->event.access = &one->access;
 	one->event.verdict = &one->verdict;
@@ -103,11 +156,11 @@ static const struct count_case {
 	{ MG_MASKED, MG_COUNT_MASKED, true },
 };
 
-static void expect_one_more(struct kunit *test, const struct mg_counters __percpu *counters,
+static void expect_one_more(struct kunit *test, const struct mg_account *account,
 			    const struct mg_counts *before, enum mg_counter which,
 			    enum mg_counter other)
 {
-	struct mg_counts after = counts_of(counters);
+	struct mg_counts after = counts_of(account);
 	unsigned int i;
 
 	for (i = 0; i < MG_NR_COUNTERS; i++)
@@ -115,13 +168,24 @@ static void expect_one_more(struct kunit *test, const struct mg_counters __percp
 				    "%s", mg_counter_name(i));
 }
 
+static void expect_three_more(struct kunit *test, const struct mg_counts *before,
+			      enum mg_counter which, enum mg_counter other, enum mg_counter third)
+{
+	struct mg_counts after = counts_of(NULL);
+	unsigned int i;
+
+	for (i = 0; i < MG_NR_COUNTERS; i++)
+		KUNIT_EXPECT_EQ_MSG(test, after.n[i],
+				    before->n[i] + (i == which || i == other || i == third),
+				    "%s", mg_counter_name(i));
+}
+
 static void each_outcome_counts_as_what_it_is(struct kunit *test)
 {
-	struct mg_counters __percpu *vm = alloc_percpu(struct mg_counters);
+	struct mg_account *vm = new_account(test);
 	unsigned int i, dir;
 	struct one one;
 
-	KUNIT_ASSERT_NOT_NULL(test, (void __force *)vm);
 	for (i = 0; i < ARRAY_SIZE(count_cases); i++) {
 		const struct count_case *c = &count_cases[i];
 
@@ -131,7 +195,7 @@ static void each_outcome_counts_as_what_it_is(struct kunit *test)
 			u64 seq = mg_report_seq();
 
 			make_one(&one, dir, c->outcome);
-			mg_report(&one.event, vm);
+			mg_report(&one.event, vm, describe, NULL);
 			expect_one_more(test, NULL, &host, both, c->counter);
 			expect_one_more(test, vm, &own, both, c->counter);
 			KUNIT_EXPECT_EQ(test, mg_report_seq(), seq + c->reported);
@@ -142,10 +206,10 @@ static void each_outcome_counts_as_what_it_is(struct kunit *test)
 		struct mg_counts host = counts_of(NULL);
 
 		make_one(&one, MG_WRITE, MG_DENIED);
-		mg_report(&one.event, NULL);
+		mg_report(&one.event, NULL, describe, NULL);
 		expect_one_more(test, NULL, &host, MG_COUNT_WRITES, MG_COUNT_DENIED);
 	}
-	free_percpu(vm);
+	mg_account_close(vm);
 }
 
 static void quiet_counts_and_says_nothing(struct kunit *test)
@@ -158,25 +222,25 @@ static void quiet_counts_and_says_nothing(struct kunit *test)
 	make_one(&one, MG_READ, MG_DENIED);
 	one.rule.quiet = true;
 	KUNIT_EXPECT_FALSE(test, mg_report_wanted(&one.rule, &one.verdict));
-	mg_report(&one.event, NULL);
-	expect_one_more(test, NULL, &before, MG_COUNT_READS, MG_COUNT_DENIED);
+	mg_report(&one.event, NULL, describe, NULL);
+	expect_three_more(test, &before, MG_COUNT_READS, MG_COUNT_DENIED, MG_COUNT_QUIET);
 	KUNIT_EXPECT_EQ(test, mg_report_seq(), seq);
 	KUNIT_EXPECT_EQ(test, atomic_read(&netlink.nr_sent), 0);
 }
 
-static void undescribed_takes_a_number_only(struct kunit *test)
+static void unlocated_takes_a_number_only(struct kunit *test)
 {
 	u64 seq = mg_report_seq();
 	struct one one;
 
 	netlink.listened = true;
 	make_one(&one, MG_WRITE, MG_DROPPED);
-	one.event.described = false;
-	mg_report(&one.event, NULL);
+	one.event.located = false;
+	mg_report(&one.event, NULL, describe, NULL);
 	KUNIT_EXPECT_EQ(test, mg_report_seq(), seq + 1);
 	KUNIT_EXPECT_EQ(test, atomic_read(&netlink.nr_sent), 0);
-	one.event.described = true;
-	mg_report(&one.event, NULL);
+	one.event.located = true;
+	mg_report(&one.event, NULL, describe, NULL);
 	KUNIT_EXPECT_EQ(test, atomic_read(&netlink.nr_sent), 1);
 	KUNIT_EXPECT_EQ(test, netlink.last_seq, seq + 2);
 }
@@ -188,15 +252,15 @@ static void delivery_is_counted(struct kunit *test)
 
 	make_one(&one, MG_WRITE, MG_DENIED);
 	netlink.answer = MG_NOT_SENT;
-	mg_report(&one.event, NULL);
+	mg_report(&one.event, NULL, describe, NULL);
 	KUNIT_EXPECT_EQ(test, mg_report_sent(), sent);
 	KUNIT_EXPECT_EQ(test, mg_report_lost(), lost);
 	netlink.answer = MG_SENT;
-	mg_report(&one.event, NULL);
+	mg_report(&one.event, NULL, describe, NULL);
 	KUNIT_EXPECT_EQ(test, mg_report_sent(), sent + 1);
 	KUNIT_EXPECT_EQ(test, mg_report_lost(), lost);
 	netlink.answer = MG_LOST;
-	mg_report(&one.event, NULL);
+	mg_report(&one.event, NULL, describe, NULL);
 	KUNIT_EXPECT_EQ(test, mg_report_sent(), sent + 1);
 	KUNIT_EXPECT_EQ(test, mg_report_lost(), lost + 1);
 }
@@ -225,13 +289,13 @@ static void the_tracepoint_is_a_listener(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, mg_report_wanted(&one.rule, &one.verdict));
 	KUNIT_ASSERT_EQ(test, register_trace_msrguard_access(on_trace, &traced), 0);
 	KUNIT_EXPECT_TRUE(test, mg_report_wanted(&one.rule, &one.verdict));
-	mg_report(&one.event, NULL);
+	mg_report(&one.event, NULL, describe, NULL);
 	KUNIT_EXPECT_EQ(test, traced.nr, 1);
 	KUNIT_EXPECT_EQ(test, traced.seq, mg_report_seq());
 	KUNIT_EXPECT_EQ(test, traced.msr, 0x10);
 	make_one(&one, MG_WRITE, MG_PASSED);
 	KUNIT_EXPECT_FALSE(test, mg_report_wanted(&one.rule, &one.verdict));
-	mg_report(&one.event, NULL);
+	mg_report(&one.event, NULL, describe, NULL);
 	KUNIT_EXPECT_EQ(test, traced.nr, 1);
 	unregister_trace_msrguard_access(on_trace, &traced);
 	tracepoint_synchronize_unregister();
@@ -240,7 +304,7 @@ static void the_tracepoint_is_a_listener(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, mg_report_wanted(&one.rule, &one.verdict));
 }
 
-static struct mg_counters __percpu *shared_vm;
+static struct mg_account *shared_vm;
 
 /* Reads and writes by turns, every fourth one let through, wherever the scheduler takes it. */
 static int report_thread(void *unused)
@@ -250,7 +314,7 @@ static int report_thread(void *unused)
 
 	for (i = 0; i < PER_THREAD; i++) {
 		make_one(&one, i & 1 ? MG_WRITE : MG_READ, i % 4 ? MG_DENIED : MG_PASSED);
-		mg_report(&one.event, shared_vm);
+		mg_report(&one.event, shared_vm, describe, NULL);
 		cond_resched();
 	}
 	while (!kthread_should_stop())
@@ -265,8 +329,7 @@ static void nothing_is_lost_between_threads(struct kunit *test)
 	u64 reported = NR_THREADS * PER_THREAD / 4 * 3, seq = mg_report_seq();
 	unsigned int i;
 
-	shared_vm = alloc_percpu(struct mg_counters);
-	KUNIT_ASSERT_NOT_NULL(test, (void __force *)shared_vm);
+	shared_vm = new_account(test);
 	netlink.first_seq = seq + 1;
 	netlink.seen = bitmap_zalloc(reported, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, netlink.seen);
@@ -277,8 +340,8 @@ static void nothing_is_lost_between_threads(struct kunit *test)
 		kthread_bind(threads[i], cpumask_nth(i % num_online_cpus(), cpu_online_mask));
 		wake_up_process(threads[i]);
 	}
-	while (mg_counter_sum(shared_vm, MG_COUNT_READS) +
-	       mg_counter_sum(shared_vm, MG_COUNT_WRITES) < NR_THREADS * PER_THREAD)
+	while (mg_account_counter(shared_vm, MG_COUNT_READS) +
+	       mg_account_counter(shared_vm, MG_COUNT_WRITES) < NR_THREADS * PER_THREAD)
 		schedule_timeout_uninterruptible(1);
 	for (i = 0; i < NR_THREADS; i++)
 		kthread_stop(threads[i]);
@@ -289,34 +352,266 @@ static void nothing_is_lost_between_threads(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, bitmap_weight(netlink.seen, reported), reported);
 	now = counts_of(NULL);
 	KUNIT_EXPECT_EQ(test, now.n[MG_COUNT_DENIED] - host.n[MG_COUNT_DENIED], reported);
-	KUNIT_EXPECT_EQ(test, mg_counter_sum(shared_vm, MG_COUNT_DENIED), reported);
-	KUNIT_EXPECT_EQ(test, mg_counter_sum(shared_vm, MG_COUNT_READS),
+	KUNIT_EXPECT_EQ(test, mg_account_counter(shared_vm, MG_COUNT_DENIED), reported);
+	KUNIT_EXPECT_EQ(test, mg_account_counter(shared_vm, MG_COUNT_READS),
 			NR_THREADS * PER_THREAD / 2);
-	KUNIT_EXPECT_EQ(test, mg_counter_sum(shared_vm, MG_COUNT_WRITES),
+	KUNIT_EXPECT_EQ(test, mg_account_counter(shared_vm, MG_COUNT_WRITES),
 			NR_THREADS * PER_THREAD / 2);
 	bitmap_free(netlink.seen);
-	free_percpu(shared_vm);
+	netlink.seen = NULL;
+	mg_account_close(shared_vm);
+}
+
+/* The first is told, the rest is gathered and told when the window is over, as of the first. */
+static void alike_are_told_together(struct kunit *test)
+{
+	struct mg_account *vm = new_account(test);
+	u64 seq = mg_report_seq(), pending = mg_report_pending();
+	unsigned int i, described = 0;
+	struct one one;
+
+	KUNIT_ASSERT_EQ(test, mg_report_set_window(MG_REPORT_WINDOW_MAX), 0);
+	netlink.answer = MG_SENT;
+	for (i = 0; i < 10; i++) {
+		make_one(&one, MG_WRITE, MG_DENIED);
+		one.access.value = i;
+		mg_report(&one.event, vm, describe, &described);
+	}
+	KUNIT_EXPECT_EQ(test, described, 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&netlink.nr_sent), 1);
+	KUNIT_EXPECT_EQ(test, netlink.count, 1);
+	KUNIT_EXPECT_EQ(test, mg_report_seq(), seq + 1);
+	KUNIT_EXPECT_EQ(test, mg_report_pending(), pending + 9);
+	KUNIT_EXPECT_EQ(test, mg_account_pending(vm), 9);
+
+	mg_account_tell(vm);
+	mg_report_flush();
+	KUNIT_EXPECT_EQ(test, atomic_read(&netlink.nr_sent), 2);
+	KUNIT_EXPECT_EQ(test, netlink.count, 9);
+	KUNIT_EXPECT_EQ(test, netlink.value, 1);
+	KUNIT_EXPECT_EQ(test, netlink.vm_id, VM_ID);
+	KUNIT_EXPECT_EQ(test, netlink.image, IMAGE_KIND);
+	KUNIT_EXPECT_EQ(test, netlink.last_seq, seq + 10);
+	KUNIT_EXPECT_EQ(test, mg_report_pending(), pending);
+
+	/* Nothing came in this window: the next one is told at once again. */
+	mg_account_tell(vm);
+	mg_report_flush();
+	KUNIT_EXPECT_EQ(test, atomic_read(&netlink.nr_sent), 2);
+	make_one(&one, MG_WRITE, MG_DENIED);
+	mg_report(&one.event, vm, describe, &described);
+	KUNIT_EXPECT_EQ(test, described, 2);
+	KUNIT_EXPECT_EQ(test, atomic_read(&netlink.nr_sent), 3);
+	mg_account_close(vm);
+}
+
+/* Nothing is changed by 0; what a later one changes, no earlier one did. */
+#define NR_CHANGES	11
+
+static void change(struct one *one, unsigned int nr)
+{
+	switch (nr) {
+	case 1:
+		one->access.index = 0x11;
+		break;
+	case 2:
+		one->access.dir = MG_READ;
+		break;
+	case 3:
+		one->event.pc = 1;
+		break;
+	case 4:
+		one->verdict.outcome = MG_DROPPED;
+		break;
+	case 5:
+		one->verdict.outcome = MG_AUDITED;
+		break;
+	case 6:
+		one->verdict.would_be = MG_DROPPED;
+		break;
+	case 7:
+		one->event.generation = 2;
+		break;
+	case 8:
+		one->event.origin = MG_ORIGIN_EMULATOR;
+		break;
+	case 9:
+		one->event.nested = true;
+		break;
+	case 10:
+		one->event.cpl = 3;
+		break;
+	}
+}
+
+/* Each thing that tells accesses apart makes an event of its own. */
+static void different_are_told_apart(struct kunit *test)
+{
+	struct mg_account *vm = new_account(test);
+	unsigned int i, described = 0;
+	struct one one;
+
+	KUNIT_ASSERT_EQ(test, mg_report_set_window(MG_REPORT_WINDOW_MAX), 0);
+	for (i = 0; i < NR_CHANGES; i++) {
+		make_one(&one, MG_WRITE, MG_DENIED);
+		change(&one, i);
+		mg_report(&one.event, vm, describe, &described);
+		KUNIT_EXPECT_EQ_MSG(test, described, i + 1, "change %u", i);
+	}
+	mg_account_close(vm);
+}
+
+/* More different ones than an account holds are told as a number, and never a new event each. */
+static void too_many_are_a_number(struct kunit *test)
+{
+	const unsigned int nr = 1000;
+	struct mg_account *vm = new_account(test);
+	u64 seq = mg_report_seq(), before = mg_account_counter(NULL, MG_COUNT_OVERFLOWED);
+	unsigned int i, described = 0;
+	struct one one;
+
+	KUNIT_ASSERT_EQ(test, mg_report_set_window(MG_REPORT_WINDOW_MAX), 0);
+	netlink.answer = MG_SENT;
+	for (i = 0; i < nr; i++) {
+		make_one(&one, MG_WRITE, MG_DENIED);
+		one.event.pc = i;
+		mg_report(&one.event, vm, describe, &described);
+	}
+	KUNIT_EXPECT_GT(test, described, 0);
+	KUNIT_EXPECT_LT(test, described, nr / 2);
+	KUNIT_EXPECT_EQ(test, mg_account_pending(vm), nr - described);
+	mg_account_tell(vm);
+	mg_report_flush();
+	KUNIT_EXPECT_EQ(test, netlink.lost, nr - described);
+	KUNIT_EXPECT_EQ(test, netlink.vm_id, VM_ID);
+	KUNIT_EXPECT_EQ(test, mg_report_seq(), seq + nr);
+	KUNIT_EXPECT_EQ(test, mg_account_counter(NULL, MG_COUNT_OVERFLOWED),
+			before + nr - described);
+	KUNIT_EXPECT_EQ(test, mg_account_counter(vm, MG_COUNT_OVERFLOWED), nr - described);
+	KUNIT_EXPECT_EQ(test, atomic_read(&netlink.nr_sent), described + 1);
+
+	/* All were idle: there is room again. */
+	mg_account_tell(vm);
+	mg_report_flush();
+	one.event.pc = nr;
+	mg_report(&one.event, vm, describe, &described);
+	KUNIT_EXPECT_EQ(test, netlink.count, 1);
+	mg_account_close(vm);
+}
+
+/* What is pending when an account is closed is told, and a lost event loses all it stands for. */
+static void the_last_words_of_an_account(struct kunit *test)
+{
+	struct mg_account *vm = new_account(test);
+	u64 seq = mg_report_seq(), lost = mg_report_accesses_lost();
+	unsigned int i;
+	struct one one;
+
+	KUNIT_ASSERT_EQ(test, mg_report_set_window(MG_REPORT_WINDOW_MAX), 0);
+	netlink.answer = MG_LOST;
+	for (i = 0; i < 5; i++) {
+		make_one(&one, MG_READ, MG_MASKED);
+		mg_report(&one.event, vm, describe, NULL);
+	}
+	KUNIT_EXPECT_EQ(test, mg_report_accesses_lost(), lost + 1);
+	mg_account_close(vm);
+	mg_report_flush();
+	KUNIT_EXPECT_EQ(test, mg_report_seq(), seq + 5);
+	KUNIT_EXPECT_EQ(test, netlink.count, 4);
+	KUNIT_EXPECT_EQ(test, mg_report_accesses_lost(), lost + 5);
+}
+
+/* Threads that report and a worker that tells, in each other's way: nothing is lost or told twice. */
+static void nothing_is_lost_while_it_folds(struct kunit *test)
+{
+	struct task_struct *threads[NR_THREADS];
+	u64 reported = NR_THREADS * PER_THREAD / 4 * 3, seq = mg_report_seq();
+	unsigned int i;
+
+	shared_vm = new_account(test);
+	KUNIT_ASSERT_EQ(test, mg_report_set_window(1), 0);
+	netlink.first_seq = seq + 1;
+	netlink.seen = bitmap_zalloc(reported, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, netlink.seen);
+	for (i = 0; i < NR_THREADS; i++) {
+		threads[i] = kthread_create(report_thread, NULL, "mg-report/%u", i);
+		KUNIT_ASSERT_FALSE(test, IS_ERR(threads[i]));
+		kthread_bind(threads[i], cpumask_nth(i % num_online_cpus(), cpu_online_mask));
+		wake_up_process(threads[i]);
+	}
+	while (mg_account_counter(shared_vm, MG_COUNT_READS) +
+	       mg_account_counter(shared_vm, MG_COUNT_WRITES) < NR_THREADS * PER_THREAD) {
+		mg_account_tell(shared_vm);
+		schedule_timeout_uninterruptible(1);
+	}
+	for (i = 0; i < NR_THREADS; i++)
+		kthread_stop(threads[i]);
+	mg_account_close(shared_vm);
+	mg_report_flush();
+
+	KUNIT_EXPECT_EQ(test, mg_report_pending(), 0);
+	KUNIT_EXPECT_EQ(test, mg_report_seq(), seq + reported);
+	KUNIT_EXPECT_EQ(test, atomic_read(&netlink.twice), 0);
+	KUNIT_EXPECT_EQ(test, bitmap_weight(netlink.seen, reported), reported);
+	KUNIT_EXPECT_LT(test, atomic_read(&netlink.nr_sent), reported);
+	bitmap_free(netlink.seen);
+	netlink.seen = NULL;
+}
+
+static void the_window_has_a_limit(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, mg_report_set_window(5), 0);
+	KUNIT_EXPECT_EQ(test, mg_report_set_window(MG_REPORT_WINDOW_MAX + 1), -ERANGE);
+	KUNIT_EXPECT_EQ(test, mg_report_window(), 5);
 }
 
 static int report_test_init(struct kunit *test)
 {
 	memset(&netlink, 0, sizeof(netlink));
-	return 0;
+	return mg_report_set_window(0);
+}
+
+/* What is left of an account that was closed still goes by the played netlink. */
+static void report_test_exit(struct kunit *test)
+{
+	mg_report_flush();
+}
+
+static const struct mg_report_source no_source;
+
+static int report_suite_init(struct kunit_suite *suite)
+{
+	return mg_report_init(&no_source);
+}
+
+static void report_suite_exit(struct kunit_suite *suite)
+{
+	mg_report_unregister();
+	mg_report_exit();
 }
 
 static struct kunit_case report_cases[] = {
 	KUNIT_CASE(each_outcome_counts_as_what_it_is),
 	KUNIT_CASE(quiet_counts_and_says_nothing),
-	KUNIT_CASE(undescribed_takes_a_number_only),
+	KUNIT_CASE(unlocated_takes_a_number_only),
 	KUNIT_CASE(delivery_is_counted),
 	KUNIT_CASE(the_tracepoint_is_a_listener),
 	KUNIT_CASE(nothing_is_lost_between_threads),
+	KUNIT_CASE(alike_are_told_together),
+	KUNIT_CASE(different_are_told_apart),
+	KUNIT_CASE(too_many_are_a_number),
+	KUNIT_CASE(the_last_words_of_an_account),
+	KUNIT_CASE(nothing_is_lost_while_it_folds),
+	KUNIT_CASE(the_window_has_a_limit),
 	{}
 };
 
 static struct kunit_suite report_suite = {
 	.name = "msrguard-report",
+	.suite_init = report_suite_init,
+	.suite_exit = report_suite_exit,
 	.init = report_test_init,
+	.exit = report_test_exit,
 	.test_cases = report_cases,
 };
 

@@ -13,6 +13,10 @@ MG_LAB=$MG_TOP/scripts/lab
 MG_CACHE=${MSRGUARD_CACHE:-$HOME/.cache/msrguard}
 export MG_TOP MG_LAB MG_CACHE
 
+# Checking each access to memory, and each lock, takes its time: limits are so much longer.
+# shellcheck disable=SC2034 # for the caller
+MG_DEBUG_PATIENCE=4
+
 note()
 {
 	printf '%s: %s\n' "${0##*/}" "$*" >&2

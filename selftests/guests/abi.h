@@ -30,7 +30,10 @@
 #define GPA_VMX_VAPIC(n)	(GPA_NESTED(n) + 0x6000)
 #define GPA_SCRATCH		0x60000		/* free for tests */
 #define GPA_CODE		0x61000		/* what OP_CODE calls; it ends in RET */
+#define GPA_TABLES		0x70000		/* more page tables, see lib/paging.c */
+#define NR_GPA_TABLES		64
 #define GPA_PAYLOAD		0x100000
+#define GPA_IMAGE		0x140000	/* a PE image's pages, see lib/pe.c */
 #define GUEST_MEM_SIZE		0x200000
 
 #define SEL_CODE		0x08

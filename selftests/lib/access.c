@@ -90,18 +90,30 @@ static struct access_result run_once(struct vcpu *vcpu, int op, uint32_t msr, ui
 	return run_prepared(vcpu, op);
 }
 
-struct access_result guest_code(struct vcpu *vcpu, const void *code, size_t len, uint64_t rax,
-				uint64_t rcx, uint64_t rdx)
+static struct access_result run_code(struct vcpu *vcpu, const void *code, size_t len, uint64_t rax,
+				     uint64_t rcx, uint64_t rdx, bool level2)
 {
 	static const uint8_t ret = 0xc3;
 
 	memcpy(vcpu->vm->mem + GPA_CODE, code, len);
 	memcpy(vcpu->vm->mem + GPA_CODE + len, &ret, sizeof(ret));
-	set_command(vcpu, OP_CODE, 0, 0, false);
+	set_command(vcpu, OP_CODE, 0, 0, level2);
 	vcpu->page->rax_in = rax;
 	vcpu->page->msr = rcx;
 	vcpu->page->rdx_in = rdx;
 	return run_prepared(vcpu, OP_CODE);
+}
+
+struct access_result guest_code(struct vcpu *vcpu, const void *code, size_t len, uint64_t rax,
+				uint64_t rcx, uint64_t rdx)
+{
+	return run_code(vcpu, code, len, rax, rcx, rdx, false);
+}
+
+struct access_result l2_code(struct vcpu *vcpu, const void *code, size_t len, uint64_t rax,
+			     uint64_t rcx, uint64_t rdx)
+{
+	return run_code(vcpu, code, len, rax, rcx, rdx, true);
 }
 
 struct access_result guest_access(struct vcpu *vcpu, int op, uint32_t msr, uint64_t value)

@@ -151,6 +151,15 @@ static bool take_u8(const struct nlattr *attr, uint8_t *to)
 	return true;
 }
 
+static bool take_text(const struct nlattr *attr, char *to, size_t size)
+{
+	if (mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) < 0 ||
+	    mnl_attr_get_payload_len(attr) > size)
+		return false;
+	strcpy(to, mnl_attr_get_str(attr));
+	return true;
+}
+
 static bool take_attribute(const struct nlattr *attr, struct mg_event *event)
 {
 	switch (mnl_attr_get_type(attr)) {
@@ -193,6 +202,26 @@ static bool take_attribute(const struct nlattr *attr, struct mg_event *event)
 		return take_u32(attr, &event->rule_last);
 	case MSRGUARD_A_ACCESS_GENERATION:
 		return take_u64(attr, &event->generation);
+	case MSRGUARD_A_ACCESS_COUNT:
+		return take_u64(attr, &event->count);
+	case MSRGUARD_A_ACCESS_IMAGE_KIND:
+		return event->has_image = take_u8(attr, &event->image_kind);
+	case MSRGUARD_A_ACCESS_IMAGE_BASE:
+		return event->has_image_base = take_u64(attr, &event->image_base);
+	case MSRGUARD_A_ACCESS_IMAGE_SIZE:
+		return event->has_image_size = take_u64(attr, &event->image_size);
+	case MSRGUARD_A_ACCESS_IMAGE_CHECKSUM:
+		return event->has_checksum = take_u32(attr, &event->image_checksum);
+	case MSRGUARD_A_ACCESS_IMAGE_TIMESTAMP:
+		return event->has_timestamp = take_u32(attr, &event->image_timestamp);
+	case MSRGUARD_A_ACCESS_IMAGE_NAME:
+		return take_text(attr, event->image_name, sizeof(event->image_name));
+	case MSRGUARD_A_ACCESS_IMAGE_BUILD_ID:
+		event->build_id_len = mnl_attr_get_payload_len(attr);
+		if (event->build_id_len > sizeof(event->build_id))
+			return false;
+		memcpy(event->build_id, mnl_attr_get_payload(attr), event->build_id_len);
+		return true;
 	default:
 		return false;
 	}
@@ -204,9 +233,11 @@ static bool parse_event(const struct mg_listener *listener, const struct nlmsghd
 	const struct genlmsghdr *header = mnl_nlmsg_get_payload(message);
 	const struct nlattr *attr;
 
-	if (message->nlmsg_type != listener->family || header->cmd != MSRGUARD_CMD_ACCESS_NTF)
+	if (message->nlmsg_type != listener->family ||
+	    (header->cmd != MSRGUARD_CMD_ACCESS_NTF && header->cmd != MSRGUARD_CMD_LOST_NTF))
 		return false;
 	memset(event, 0, sizeof(*event));
+	event->lost = header->cmd == MSRGUARD_CMD_LOST_NTF;
 	mnl_attr_for_each(attr, message, sizeof(*header))
 		if (!take_attribute(attr, event))
 			event->strange++;
@@ -264,7 +295,7 @@ unsigned int mg_drain(struct mg_listener *listener)
 struct mg_trace {
 	char text[65536];
 	size_t done;	/* lines handed out */
-	char line[512];
+	char line[1024];
 };
 
 static int write_trace_file(const char *path, const char *text)
@@ -360,7 +391,9 @@ void mg_trace_text(const struct mg_event *e, char *buf, size_t size)
 {
 	static const char *const origins[] = { "exit", "emulator", "nested-list" };
 	static const char *const verdicts[] = { "?", "audited", "denied", "dropped", "masked" };
-	char value[24], old[24], pc[24], rule[32];
+	static const char *const kinds[] = { "unknown", "pe", "linux-kernel", "linux-module" };
+	char value[24], old[24], pc[24], rule[32], base[24], bytes[24], checksum[24], stamp[24];
+	char build_id[2 * sizeof(e->build_id) + 1] = "unknown";
 	uint8_t would_be = e->has_would_be ? e->would_be : e->verdict;
 
 	if (!e->has_rule)
@@ -369,11 +402,18 @@ void mg_trace_text(const struct mg_event *e, char *buf, size_t size)
 		sprintf(rule, "0x%x", e->rule_first);
 	else
 		sprintf(rule, "0x%x-0x%x", e->rule_first, e->rule_last);
+	for (unsigned int i = 0; i < e->build_id_len; i++)
+		sprintf(build_id + 2 * i, "%02x", e->build_id[i]);
 	snprintf(buf, size,
-		 "vm=%lu pid=%u vcpu=%u msr=0x%x dir=%s origin=%s value=%s old=%s pc=%s cpl=%c nested=%d verdict=%s would_be=%s rule=%s generation=%lu seq=%lu",
+		 "vm=%lu pid=%u vcpu=%u msr=0x%x dir=%s origin=%s value=%s old=%s pc=%s cpl=%c nested=%d verdict=%s would_be=%s rule=%s generation=%lu seq=%lu count=%lu image=%s image_kind=%s image_base=%s image_size=%s checksum=%s timestamp=%s build_id=%s",
 		 e->vm_id, e->vm_pid, e->vcpu, e->msr, e->direction ? "write" : "read",
 		 origins[e->origin % 3], hex_or_unknown(e->has_value, e->value, value),
 		 hex_or_unknown(e->has_old, e->old, old), hex_or_unknown(e->has_pc, e->pc, pc),
 		 '0' + e->cpl % 4, e->nested, verdicts[e->verdict % 5], verdicts[would_be % 5], rule,
-		 e->generation, e->seq);
+		 e->generation, e->seq, e->count, e->image_name[0] ? e->image_name : "unknown",
+		 kinds[e->image_kind % 4],
+		 hex_or_unknown(e->has_image_base, e->image_base, base),
+		 hex_or_unknown(e->has_image_size, e->image_size, bytes),
+		 hex_or_unknown(e->has_checksum, e->image_checksum, checksum),
+		 hex_or_unknown(e->has_timestamp, e->image_timestamp, stamp), build_id);
 }

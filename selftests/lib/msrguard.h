@@ -23,7 +23,8 @@ int mg_insmod(const char *params);
 int mg_rmmod(void);
 
 /**
- * mg_start - have the module loaded, enforcing, with a policy that guards nothing
+ * mg_start - have the module loaded, enforcing, with a policy that guards nothing, and each access
+ * an event of its own (mg_set_window() changes that)
  * @why: filled in with the reason on failure, MG_ERROR_LEN bytes
  *
  * Return: 0 or a negative errno.
@@ -44,6 +45,9 @@ int mg_add_rule(const char *line);
 int mg_remove_rule(const char *range);
 int mg_set_mode(const char *mode);
 
+/* For how many milliseconds accesses that are alike gather in one event. */
+int mg_set_window(unsigned int ms);
+
 /* policy/error, without its newline; good until the next call. */
 const char *mg_last_error(void);
 uint64_t mg_generation(void);
@@ -52,8 +56,8 @@ uint64_t mg_generation(void);
  * struct mg_stats - all of stats/
  */
 struct mg_stats {
-	uint64_t reads, writes, denied, dropped, masked, audited;
-	uint64_t sequence, events_sent, events_lost;
+	uint64_t reads, writes, denied, dropped, masked, audited, quiet, overflowed;
+	uint64_t sequence, pending, lost, events_sent, events_lost;
 };
 
 struct mg_stats mg_stats(void);
@@ -67,7 +71,7 @@ struct mg_stats mg_stats_since(const struct mg_stats *start);
 struct mg_vm_line {
 	uint64_t id;
 	uint32_t pid, vcpus;
-	uint64_t reads, writes, denied, dropped, masked, audited;
+	uint64_t reads, writes, denied, dropped, masked, audited, quiet, overflowed;
 };
 
 /* Fills in up to @max VMs of process @pid; returns how many it has. */
@@ -75,15 +79,24 @@ unsigned int mg_vms_of(pid_t pid, struct mg_vm_line *lines, unsigned int max);
 
 /**
  * struct mg_event - one event as netlink tells it
+ * @lost: accesses of a VM told as a number only; then only seq, time, vm_id, vm_pid and count are
+ *        filled in
  * @has_value: and so on: the attribute was there
  * @strange: attributes this file does not know, or of a wrong size
  */
 struct mg_event {
-	uint64_t seq, time, vm_id, value, old, pc, generation;
+	uint64_t seq, time, vm_id, value, old, pc, generation, count;
+	uint64_t image_base, image_size;
 	uint32_t vm_pid, vcpu, msr, rule_first, rule_last;
-	uint8_t direction, origin, cpl, verdict, would_be;
+	uint32_t image_checksum, image_timestamp;
+	uint8_t direction, origin, cpl, verdict, would_be, image_kind;
+	uint8_t build_id[64];
+	unsigned int build_id_len;
+	char image_name[256];
 	bool has_value, has_old, has_pc, has_cpl, has_would_be, has_rule;
+	bool has_image, has_image_base, has_image_size, has_checksum, has_timestamp;
 	bool nested;
+	bool lost;
 	unsigned int strange;
 };
 

@@ -157,6 +157,10 @@ static inline void check_event(struct __test_metadata *_metadata, const struct m
 	EXPECT_EQ(write ? row->value : row->value_shown ? row->before : 0, e->value);
 	EXPECT_EQ(write && !row->unknown_to_kvm, e->has_old);
 	EXPECT_EQ(write && !row->unknown_to_kvm ? row->before : 0, e->old);
+	EXPECT_EQ(1, e->count);
+	EXPECT_FALSE(e->lost);
+	/* Our payload is no image that anybody knows. */
+	EXPECT_FALSE(e->has_image);
 	EXPECT_EQ(0, e->strange);
 }
 
@@ -167,7 +171,7 @@ static inline void check_reports(struct __test_metadata *_metadata, struct bench
 {
 	struct mg_event event;
 	const char *line;
-	char expected[512];
+	char expected[1024];
 
 	if (!row->verdict || row->quiet) {
 		EXPECT_FALSE(mg_next_event(table->listener, &event, 50));
@@ -200,7 +204,11 @@ static inline void check_counters(struct __test_metadata *_metadata, const struc
 	EXPECT_EQ(row->verdict == MSRGUARD_VERDICT_AUDITED ? times : 0, d.audited);
 	EXPECT_EQ(events, d.sequence);
 	EXPECT_EQ(events, d.events_sent);
+	EXPECT_EQ(row->verdict && row->quiet ? times : 0, d.quiet);
 	EXPECT_EQ(0, d.events_lost);
+	EXPECT_EQ(0, d.lost);
+	EXPECT_EQ(0, d.overflowed);
+	EXPECT_EQ(0, mg_stats().pending);
 }
 
 static inline void check_result(struct __test_metadata *_metadata, const struct row *row,

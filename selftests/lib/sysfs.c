@@ -57,8 +57,13 @@ int mg_start(char *why)
 		return err;
 	}
 	err = mg_set_mode("enforce");
-	if (err)
+	if (err) {
 		snprintf(why, MG_ERROR_LEN, "cannot set the mode: %s", strerror(-err));
+		return err;
+	}
+	err = mg_set_window(0);
+	if (err)
+		snprintf(why, MG_ERROR_LEN, "cannot set the window: %s", strerror(-err));
 	return err;
 }
 
@@ -154,6 +159,14 @@ int mg_set_mode(const char *mode)
 	return changed(write_text("mode", mode));
 }
 
+int mg_set_window(unsigned int ms)
+{
+	char text[16];
+
+	sprintf(text, "%u", ms);
+	return write_text("events/window", text);
+}
+
 const char *mg_last_error(void)
 {
 	static char reason[MG_ERROR_LEN];
@@ -195,7 +208,11 @@ struct mg_stats mg_stats(void)
 		.dropped = number("stats/dropped"),
 		.masked = number("stats/masked"),
 		.audited = number("stats/audited"),
+		.quiet = number("stats/quiet"),
+		.overflowed = number("stats/overflowed"),
 		.sequence = number("stats/sequence"),
+		.pending = number("stats/pending"),
+		.lost = number("stats/lost"),
 		.events_sent = number("stats/events_sent"),
 		.events_lost = number("stats/events_lost"),
 	};
@@ -213,7 +230,11 @@ struct mg_stats mg_stats_since(const struct mg_stats *start)
 	now.dropped -= start->dropped;
 	now.masked -= start->masked;
 	now.audited -= start->audited;
+	now.quiet -= start->quiet;
+	now.overflowed -= start->overflowed;
 	now.sequence -= start->sequence;
+	now.pending -= start->pending;
+	now.lost -= start->lost;
 	now.events_sent -= start->events_sent;
 	now.events_lost -= start->events_lost;
 	return now;
@@ -234,9 +255,9 @@ unsigned int mg_vms_of(pid_t pid, struct mg_vm_line *lines, unsigned int max)
 
 		if (line[0] == '#')
 			continue;
-		if (sscanf(line, "%lu %u %u %lu %lu %lu %lu %lu %lu", &vm.id, &vm.pid, &vm.vcpus,
+		if (sscanf(line, "%lu %u %u %lu %lu %lu %lu %lu %lu %lu %lu", &vm.id, &vm.pid, &vm.vcpus,
 			   &vm.reads, &vm.writes, &vm.denied, &vm.dropped, &vm.masked,
-			   &vm.audited) != 9) {
+			   &vm.audited, &vm.quiet, &vm.overflowed) != 11) {
 			printf("# vms/list has a line of another form: %s\n", line);
 			abort();
 		}

@@ -103,6 +103,7 @@ struct vm {
 	unsigned int nr_vcpus;
 	struct vcpu vcpus[VM_MAX_VCPUS];
 	const uint64_t *head;		/* of the payload */
+	unsigned int nr_tables;		/* of those at GPA_TABLES, how many are in use */
 };
 
 #define VM_IRQCHIP	1u		/* in-kernel APIC; without it there is none */
@@ -157,6 +158,18 @@ struct access_result l2_access(struct vcpu *vcpu, int op, uint32_t msr, uint64_t
  */
 struct access_result guest_code(struct vcpu *vcpu, const void *code, size_t len, uint64_t rax,
 				uint64_t rcx, uint64_t rdx);
+/* The same in a guest of the guest. */
+struct access_result l2_code(struct vcpu *vcpu, const void *code, size_t len, uint64_t rax,
+			     uint64_t rcx, uint64_t rdx);
+
+/*
+ * Pages besides the identity that is mapped for the guest's memory. What has been used by a vCPU
+ * may stay in its TLB: map before a page is used, and take away only what the guest does not use.
+ * vm_at() is where the host has a linear address.
+ */
+void vm_map_page(struct vm *vm, uint64_t linear, uint64_t gpa);
+void vm_unmap_page(struct vm *vm, uint64_t linear);
+uint8_t *vm_at(struct vm *vm, uint64_t linear);
 
 static inline struct access_result guest_wrmsr(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 {

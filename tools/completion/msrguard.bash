@@ -23,10 +23,10 @@ _msrguard()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		words='status load show add del mode verify watch help --help --version'
+		words='status load show explain add del mode verify watch help --help --version'
 	else
 		case $command in
-		help) ((COMP_CWORD > 2)) || words='status load show add del mode verify watch' ;;
+		help) ((COMP_CWORD > 2)) || words='status load show explain add del mode verify watch' ;;
 		status) words='--json --help' ;;
 		verify)
 			case $previous in
@@ -61,7 +61,11 @@ _msrguard()
 			[[ $current == -* ]] || words=$(_msrguard_rules)
 			;;
 		mode) ((COMP_CWORD > 2)) || words='off audit enforce --help' ;;
-		show) words=--help ;;
+		show) words='--names --plain --help' ;;
+		explain)
+			words='--json --help'
+			[[ $current == -* ]] || words+=" $(_msrguard_rules)"
+			;;
 		esac
 	fi
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")

@@ -8,7 +8,7 @@
 set -euo pipefail
 
 : "${MSRGUARD_BIN:?set it to the command to test, or run: make -C tools test}"
-for program in python3 flock setpriv; do
+for program in python3 flock script setpriv; do
 	if ! command -v "$program" >/dev/null; then
 		echo "Bail out! $program is missing; on Debian: apt-get install python3 util-linux"
 		exit 1
@@ -94,6 +94,7 @@ ended()
 prints() { grep -Eq -- "$1" "$WORK/out"; }
 prints_not() { ! prints "$1"; }
 equal_lines() { [[ $(grep -Ec -- "$1" "$WORK/out") == "$2" ]]; }
+equals() { [[ $1 == "$2" ]]; }
 silent() { [[ ! -s $WORK/$1 ]]; }
 file_is() { [[ $(<"$ROOT/$1") == "$2" ]]; }
 # err_is: all of stderr is what stands on stdin.
@@ -112,7 +113,7 @@ test_usage()
 	ok "--help names the commands" prints '^  watch '
 	run --version
 	ok "--version" prints '^msrguard [0-9]+\.[0-9]+'
-	for command in status load show add del mode verify watch; do
+	for command in status load show explain add del mode verify watch; do
 		run "$command" --help
 		ok "$command --help" ended 0
 		ok "$command --help says how it is used" prints "^usage: msrguard $command"
@@ -130,6 +131,8 @@ test_usage()
 	ok "status takes no argument" ended 2 'status takes no argument'
 	run show extra
 	ok "show takes no argument" ended 2 'show takes no argument'
+	run explain
+	ok "explain wants an MSR" ended 2 'explain takes an MSR'
 	run load
 	ok "load wants a file" ended 2 'load takes one file'
 	run load a b
@@ -339,6 +342,11 @@ test_permission()
 		ok "$command without permission" ended 4
 		ok "says why" grep -q 'permission denied' "$WORK"/{out,err}
 	done
+	RC=0
+	"${as_nobody[@]}" "$WORK/msrguard" explain efer >"$WORK/out" 2>"$WORK/err" || RC=$?
+	ok "explain without permission" ended 0
+	ok "has the name" prints '^  MSR_EFER'
+	ok "and why there is no verdict" prints '^  no policy to ask: .*permission denied'
 }
 
 test_load()
@@ -930,6 +938,20 @@ test_show_mode()
 	run show
 	ok "show" ended 0
 	ok "is the policy, byte for byte" cmp -s "$WORK/out" "$ROOT/policy/active"
+	run show --names
+	ok "show --names" ended 0
+	ok "names a rule" prints '^0x10\s+allow\s+deny\s+# MSR_IA32_TSC$'
+	ok "and a range" prints '^0x800-0x83f\s+allow\s+allow\s+# MSR_IA32_X2APIC_APICID \.\. MSR_IA32_X2APIC_SELF_IPI$'
+	ok "but not the default line" prints '^default\s+deny\s+drop$'
+	ok "and changes nothing else" equals "$(sed 's/\s*#.*//' "$WORK/out")" "$(<"$ROOT/policy/active")"
+	run show --names --plain
+	ok "the last of both holds" cmp -s "$WORK/out" "$ROOT/policy/active"
+	RC=0
+	script -qec "'$WORK/msrguard' show" /dev/null >"$WORK/out" 2>"$WORK/err" </dev/null || RC=$?
+	ok "on a terminal show has names" prints '^0x10\s+allow\s+deny\s+# MSR_IA32_TSC'
+	script -qec "'$WORK/msrguard' show --plain" /dev/null 2>"$WORK/err" </dev/null |
+		tr -d '\r' >"$WORK/out" || RC=$?
+	ok "unless told otherwise" cmp -s "$WORK/out" "$ROOT/policy/active"
 	run mode
 	ok "mode" prints '^enforce$'
 	run mode audit
@@ -946,6 +968,88 @@ test_show_mode()
 	RC=0
 	"$WORK/msrguard" load "$ROOT/policy/active" >&- 2>"$WORK/err" || RC=$?
 	ok "output that is closed does no harm" cmp -s "$ROOT/policy/load" "$ROOT/policy/active"
+}
+
+test_explain()
+{
+	fresh
+	run explain 0x10
+	ok "explain" ended 0
+	ok "has the name" prints '^  MSR_IA32_TSC, IA32_TIME_STAMP_COUNTER'
+	ok "the verdict for reads" prints '^    read:  allowed$'
+	ok "and for writes" prints '^    write: denied, the guest gets #GP$'
+	ok "the rule" prints '^    by the rule:  0x10 allow deny$'
+	ok "the generation" prints 'policy, generation 7$'
+	ok "nothing else is said of the mode" prints_not 'mode'
+	run explain 0x79
+	ok "an MSR without a rule" prints '^    by the default line:  default deny drop$'
+	ok "is dropped" prints '^    write: dropped, nothing is written$'
+	ok "its danger" prints '^    Dangerous to write: Microcode'
+	ok "its vendor" prints '^  MSR_IA32_UCODE_WRITE, .*\(Intel\)$'
+	run explain 0x805
+	ok "the rule of a range" prints '^    by the rule:  0x800-0x83f allow allow$'
+	ok "an MSR without a name" prints '^  no name is known for it$'
+	ok "has its range" prints '^  in the range 0x800-0x8ff$'
+	run explain efer Misc_Enable 121
+	ok "names, and several" ended 0
+	ok "in the order given" equals "$(grep ^0x "$WORK/out" | xargs)" '0xc0000080 0x1a0 0x79'
+	run explain PMC0
+	ok "a name of two MSRs" equals "$(grep ^0x "$WORK/out" | xargs)" '0xc1 0x4c1'
+	printf 'default\tdeny\tdeny\taudit\n0x0-0xffff\tdeny\tdeny\n0x100-0x2ff\tallow\tdrop\n0x1a0\tmask=0x3\tmask=0x400000001,keep\taudit quiet\n0xc0000080\tallow\tmask=~0x1000,deny\n' \
+		>"$ROOT/policy/active"
+	echo audit >"$ROOT/mode"
+	run explain 0x1a0
+	ok "the narrowest rule" prints '^    by the rule:  0x1a0 mask=0x3 mask=0x400000001,keep audit quiet$'
+	ok "a mask for reads in words" prints '^    read:  the guest sees bits 0-1, the others as 0$'
+	ok "a mask for writes in words" prints '^    write: bits 0,34 may change, the others are kept$'
+	ok "option audit" prints '^    audit: '
+	ok "option quiet" prints '^    quiet: '
+	ok "mode audit" prints '^    but nothing is blocked: the mode is audit$'
+	run explain 0x1a1
+	ok "the inner of two ranges" prints '^    by the rule:  0x100-0x2ff allow drop$'
+	run explain 0x99
+	ok "the outer of two ranges" prints '^    by the rule:  0x0-0xffff deny deny$'
+	run explain EFER
+	ok "an inverted mask in words" prints '^    write: bits 0-11,13-63 may change, a change of another is denied$'
+	run explain --json 0x1a0 pmc0
+	ok "explain --json" ended 0
+	ok "is JSON" json '[m["msr"] for m in d["msrs"]] == ["0x1a0", "0xc1", "0x4c1"] and d["mode"] == "audit" and d["generation"] == "0x7" and d["no_policy"] is None'
+	ok "with names" json 'd["msrs"][0]["names"][0]["name"] == "MSR_IA32_MISC_ENABLE" and d["msrs"][0]["names"][0]["vendor"] == "Intel" and d["msrs"][0]["names"][0]["what"]'
+	ok "with the rule" json 'd["msrs"][0]["rule"] == {"text": "0x1a0 mask=0x3 mask=0x400000001,keep audit quiet", "default": False, "first": "0x1a0", "last": "0x1a0", "read": "mask=0x3", "write": "mask=0x400000001,keep", "audit": True, "quiet": True}'
+	printf 'default\tallow\tallow\n0x1\tmask=0x4\tmask=0x0,deny\n' >"$ROOT/policy/active"
+	run explain 1
+	ok "one bit in words" prints '^    read:  the guest sees bit 2, the others as 0$'
+	ok "no bit in words" prints '^    write: no bit may change, a change of another is denied$'
+	run explain nothing_like_it 0x10
+	ok "an unknown name" ended 1 'no MSR is called "nothing_like_it"'
+	ok "and the rest is explained" prints '^0x10$'
+	run explain ucode
+	ok "part of a name" ended 1 'no MSR is called "ucode"'
+	ok "and which have it" ended 1 'names with it: .*MSR_IA32_UCODE_WRITE'
+	for bad in 010 0x 0x1g 4294967296 0x100000000 1-2 ''; do
+		run explain "$bad"
+		ok "explain '$bad'" ended 1 'no MSR index|looks octal|no MSR is called'
+		ok "prints nothing" silent out
+	done
+	echo '0x10 what' >"$ROOT/policy/active"
+	run explain 0x10
+	ok "a policy that is none" ended 1 'policy/active holds something else than expected'
+	printf 'default deny deny\n0x10-0x5 deny deny\n' >"$ROOT/policy/active"
+	run explain 0x20
+	ok "a rule that is none" ended 1 'policy/active holds something else than expected'
+	echo '0x10 deny deny' >"$ROOT/policy/active"
+	run explain 0x20
+	ok "a policy without a default line" ended 1 'policy/active holds something else'
+	{ echo default deny deny; printf '0x%x\t%01000d\tdeny\n' 1 0; } >"$ROOT/policy/active"
+	run explain 0x20
+	ok "a line that is too long" ended 1 'policy/active holds something else'
+	rm -rf "$ROOT"
+	run explain 0x10
+	ok "without the module" ended 0
+	ok "the name is there" prints '^  MSR_IA32_TSC'
+	ok "and why there is no verdict" prints '^  no policy to ask: the module is not loaded'
+	run explain --json 0x10
+	ok "in JSON too" json 'd["msrs"][0]["rule"] is None and "not loaded" in d["no_policy"] and d["mode"] is None'
 }
 
 test_watch_without_module()
@@ -976,6 +1080,7 @@ test_verify_wait
 test_verify_malformed
 test_rules
 test_show_mode
+test_explain
 # Only where this kernel does not really have the module.
 [[ -d /sys/kernel/msrguard ]] || test_watch_without_module
 echo "1..$TESTS"
