@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* One access: from the kernel's message to text and JSON. */
+/* One event: out of the kernel's message. */
+#include <ctype.h>
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -10,208 +11,248 @@
 #include <linux/msrguard.h>
 
 #include "event.h"
-#include "json.h"
 #include "msrguard.h"
 
-#define NAME_LEN	32
-#define NS_PER_S	((uint64_t)1000000000)
-#define HAS(event, attr) ((event)->has >> MSRGUARD_A_ACCESS_##attr & 1)
-
 _Static_assert(MSRGUARD_A_ACCESS_MAX < 64, "struct mg_event.has has a bit an attribute");
+
+/* Of which kind of event an attribute is a part that may not be missing. */
+enum need {
+	OPTIONAL,
+	OF_ACCESS,
+	OF_ALL,
+};
 
 static const struct field {
 	enum mnl_attr_data_type type;
 	size_t offset;
 	size_t size;
-	bool optional;
+	enum need need;
 } fields[] = {
-#define FIELD(attr, mnl_type, member, opt)					\
+#define FIELD(attr, mnl_type, member, must)					\
 	[MSRGUARD_A_ACCESS_##attr] = {						\
 		.type = mnl_type,						\
 		.offset = offsetof(struct mg_event, member),			\
 		.size = sizeof(((struct mg_event *)0)->member),		\
-		.optional = opt,						\
+		.need = must,							\
 	}
-	FIELD(SEQ,		MNL_TYPE_U64,	seq,		false),
-	FIELD(TIME,		MNL_TYPE_U64,	time,		false),
-	FIELD(VM_ID,		MNL_TYPE_U64,	vm,		false),
-	FIELD(VM_PID,		MNL_TYPE_U32,	pid,		false),
-	FIELD(VCPU,		MNL_TYPE_U32,	vcpu,		false),
-	FIELD(MSR,		MNL_TYPE_U32,	msr,		false),
-	FIELD(DIRECTION,	MNL_TYPE_U8,	direction,	false),
-	FIELD(ORIGIN,		MNL_TYPE_U8,	origin,		false),
-	FIELD(VALUE,		MNL_TYPE_U64,	value,		true),
-	FIELD(OLD,		MNL_TYPE_U64,	old,		true),
-	FIELD(PC,		MNL_TYPE_U64,	pc,		true),
-	FIELD(CPL,		MNL_TYPE_U8,	cpl,		true),
-	FIELD(VERDICT,		MNL_TYPE_U8,	verdict,	false),
-	FIELD(WOULD_BE,		MNL_TYPE_U8,	would_be,	true),
-	FIELD(RULE_FIRST,	MNL_TYPE_U32,	rule_first,	true),
-	FIELD(RULE_LAST,	MNL_TYPE_U32,	rule_last,	true),
-	FIELD(GENERATION,	MNL_TYPE_U64,	generation,	false),
+	FIELD(SEQ,		MNL_TYPE_U64,	seq,		OF_ALL),
+	FIELD(TIME,		MNL_TYPE_U64,	time,		OF_ALL),
+	FIELD(VM_ID,		MNL_TYPE_U64,	vm,		OF_ALL),
+	FIELD(VM_PID,		MNL_TYPE_U32,	pid,		OF_ALL),
+	FIELD(VCPU,		MNL_TYPE_U32,	vcpu,		OF_ACCESS),
+	FIELD(MSR,		MNL_TYPE_U32,	msr,		OF_ACCESS),
+	FIELD(DIRECTION,	MNL_TYPE_U8,	direction,	OF_ACCESS),
+	FIELD(ORIGIN,		MNL_TYPE_U8,	origin,		OF_ACCESS),
+	FIELD(VALUE,		MNL_TYPE_U64,	value,		OPTIONAL),
+	FIELD(OLD,		MNL_TYPE_U64,	old,		OPTIONAL),
+	FIELD(PC,		MNL_TYPE_U64,	pc,		OPTIONAL),
+	FIELD(CPL,		MNL_TYPE_U8,	cpl,		OPTIONAL),
+	FIELD(VERDICT,		MNL_TYPE_U8,	verdict,	OF_ACCESS),
+	FIELD(WOULD_BE,		MNL_TYPE_U8,	would_be,	OPTIONAL),
+	FIELD(RULE_FIRST,	MNL_TYPE_U32,	rule_first,	OPTIONAL),
+	FIELD(RULE_LAST,	MNL_TYPE_U32,	rule_last,	OPTIONAL),
+	FIELD(GENERATION,	MNL_TYPE_U64,	generation,	OF_ACCESS),
+	/* A module that does not fold says nothing of it. */
+	FIELD(COUNT,		MNL_TYPE_U64,	count,		OPTIONAL),
+	FIELD(IMAGE_KIND,	MNL_TYPE_U8,	image_kind,	OPTIONAL),
+	FIELD(IMAGE_BASE,	MNL_TYPE_U64,	image_base,	OPTIONAL),
+	FIELD(IMAGE_SIZE,	MNL_TYPE_U64,	image_size,	OPTIONAL),
+	FIELD(IMAGE_CHECKSUM,	MNL_TYPE_U32,	image_checksum,	OPTIONAL),
+	FIELD(IMAGE_TIMESTAMP,	MNL_TYPE_U32,	image_timestamp, OPTIONAL),
 #undef FIELD
-	[MSRGUARD_A_ACCESS_NESTED] = { .type = MNL_TYPE_FLAG, .optional = true },
+	[MSRGUARD_A_ACCESS_NESTED] = { .type = MNL_TYPE_FLAG },
 };
+
+/* The module escapes what is not printable; a blank would end the value in a line of text. */
+static bool take_image_name(const struct nlattr *attr, struct mg_event *event)
+{
+	const char *from = mnl_attr_get_str(attr);
+	char *to = event->image_name;
+	size_t len;
+
+	if (mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) < 0)
+		return false;
+	len = strlen(from);
+	if (!len || len > MG_IMAGE_NAME_MAX)
+		return false;
+	for (; *from; from++) {
+		if (isascii(*from) && isgraph(*from))
+			*to++ = *from;
+		else
+			to += sprintf(to, "\\x%02x", (unsigned char)*from);
+	}
+	*to = '\0';
+	return true;
+}
+
+static bool take_build_id(const struct nlattr *attr, struct mg_event *event)
+{
+	size_t len = mnl_attr_get_payload_len(attr);
+
+	if (!len || len > MG_BUILD_ID_MAX)
+		return false;
+	memcpy(event->build_id, mnl_attr_get_payload(attr), len);
+	event->build_id_len = len;
+	return true;
+}
+
+static bool take_number(const struct nlattr *attr, const struct field *field,
+			struct mg_event *event)
+{
+	if (mnl_attr_validate(attr, field->type) < 0)
+		return false;
+	/* The size has just been checked to be that of the type. */
+	memcpy((char *)event + field->offset, mnl_attr_get_payload(attr), field->size);
+	return true;
+}
 
 static int take_attribute(const struct nlattr *attr, void *data)
 {
 	uint16_t type = mnl_attr_get_type(attr);
 	struct mg_event *event = data;
-	const struct field *field;
+	bool good;
 
-	if (type >= ARRAY_SIZE(fields) || !fields[type].type)
+	if (type == MSRGUARD_A_ACCESS_IMAGE_NAME)
+		good = take_image_name(attr, event);
+	else if (type == MSRGUARD_A_ACCESS_IMAGE_BUILD_ID)
+		good = take_build_id(attr, event);
+	else if (type < ARRAY_SIZE(fields) && fields[type].type)
+		good = take_number(attr, &fields[type], event);
+	else
 		return MNL_CB_OK;
-	field = &fields[type];
-	if (mnl_attr_validate(attr, field->type) < 0)
-		return MNL_CB_ERROR;
-	/* The size has just been checked to be that of the type. */
-	memcpy((char *)event + field->offset, mnl_attr_get_payload(attr), field->size);
 	event->has |= 1ull << type;
-	return MNL_CB_OK;
+	return good ? MNL_CB_OK : MNL_CB_ERROR;
+}
+
+static bool is_complete(const struct mg_event *event)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(fields); i++)
+		if (fields[i].need >= (event->overflowed ? OF_ALL : OF_ACCESS) &&
+		    !(event->has >> i & 1))
+			return false;
+	/* Half a rule would be shown as a wrong one. */
+	return MG_EVENT_HAS(event, RULE_FIRST) == MG_EVENT_HAS(event, RULE_LAST);
 }
 
 bool mg_event_decode(const struct nlmsghdr *message, struct mg_event *event)
 {
-	size_t i;
+	const struct genlmsghdr *header = mnl_nlmsg_get_payload(message);
 
 	memset(event, 0, sizeof(*event));
 	/* libmnl would read up to the next multiple of 4; the kernel pads all it sends. */
 	if (message->nlmsg_len % MNL_ALIGNTO ||
-	    mnl_nlmsg_get_payload_len(message) < sizeof(struct genlmsghdr) ||
-	    mnl_attr_parse(message, sizeof(struct genlmsghdr), take_attribute, event) !=
-	    MNL_CB_OK)
+	    mnl_nlmsg_get_payload_len(message) < sizeof(*header))
 		return false;
-	for (i = 0; i < ARRAY_SIZE(fields); i++)
-		if (fields[i].type && !fields[i].optional && !(event->has >> i & 1))
+	if (header->cmd != MSRGUARD_CMD_ACCESS_NTF && header->cmd != MSRGUARD_CMD_LOST_NTF)
+		return false;
+	event->overflowed = header->cmd == MSRGUARD_CMD_LOST_NTF;
+	if (mnl_attr_parse(message, sizeof(*header), take_attribute, event) != MNL_CB_OK ||
+	    !is_complete(event))
+		return false;
+	if (!MG_EVENT_HAS(event, COUNT)) {
+		if (event->overflowed)
 			return false;
-	/* Half a rule would be shown as a wrong one. */
-	return HAS(event, RULE_FIRST) == HAS(event, RULE_LAST);
+		event->count = 1;
+	}
+	/* Numbers start at 1; the highest is kept free for the one after it. */
+	return event->count && event->count <= event->seq && event->seq < UINT64_MAX;
 }
 
-/* A number that a newer module may send is shown as what it is, not guessed. */
 static const char *name_of(const char *const *names, size_t count, uint8_t number, char *buf)
 {
 	if (number < count && names[number])
 		return names[number];
-	snprintf(buf, NAME_LEN, "unknown-%u", number);
+	snprintf(buf, MG_NAME_LEN, "unknown-%u", number);
 	return buf;
 }
 
-static const char *direction_name(const struct mg_event *event, char *buf)
+static bool number_of(const char *const *names, size_t count, const char *name, uint8_t *number)
 {
-	static const char *const names[] = {
-		[MSRGUARD_DIRECTION_READ] = "read",
-		[MSRGUARD_DIRECTION_WRITE] = "write",
-	};
+	size_t i;
 
-	return name_of(names, ARRAY_SIZE(names), event->direction, buf);
+	for (i = 0; i < count; i++) {
+		if (names[i] && !strcmp(names[i], name)) {
+			*number = i;
+			return true;
+		}
+	}
+	return false;
 }
 
-static const char *origin_name(const struct mg_event *event, char *buf)
-{
-	static const char *const names[] = {
-		[MSRGUARD_ORIGIN_EXIT] = "exit",
-		[MSRGUARD_ORIGIN_EMULATOR] = "emulator",
-		[MSRGUARD_ORIGIN_NESTED_LIST] = "nested-list",
-	};
+static const char *const directions[] = {
+	[MSRGUARD_DIRECTION_READ] = "read",
+	[MSRGUARD_DIRECTION_WRITE] = "write",
+};
 
-	return name_of(names, ARRAY_SIZE(names), event->origin, buf);
+static const char *const origins[] = {
+	[MSRGUARD_ORIGIN_EXIT] = "exit",
+	[MSRGUARD_ORIGIN_EMULATOR] = "emulator",
+	[MSRGUARD_ORIGIN_NESTED_LIST] = "nested-list",
+};
+
+static const char *const verdicts[] = {
+	[MSRGUARD_VERDICT_AUDITED] = "audited",
+	[MSRGUARD_VERDICT_DENIED] = "denied",
+	[MSRGUARD_VERDICT_DROPPED] = "dropped",
+	[MSRGUARD_VERDICT_MASKED] = "masked",
+};
+
+static const char *const image_kinds[] = {
+	[MSRGUARD_IMAGE_KIND_PE] = "pe",
+	[MSRGUARD_IMAGE_KIND_LINUX_KERNEL] = "linux-kernel",
+	[MSRGUARD_IMAGE_KIND_LINUX_MODULE] = "linux-module",
+};
+
+const char *mg_direction_name(uint8_t direction, char *buf)
+{
+	return name_of(directions, ARRAY_SIZE(directions), direction, buf);
 }
 
-static const char *verdict_name(uint8_t verdict, char *buf)
+const char *mg_origin_name(uint8_t origin, char *buf)
 {
-	static const char *const names[] = {
-		[MSRGUARD_VERDICT_AUDITED] = "audited",
-		[MSRGUARD_VERDICT_DENIED] = "denied",
-		[MSRGUARD_VERDICT_DROPPED] = "dropped",
-		[MSRGUARD_VERDICT_MASKED] = "masked",
-	};
-
-	return name_of(names, ARRAY_SIZE(names), verdict, buf);
+	return name_of(origins, ARRAY_SIZE(origins), origin, buf);
 }
 
-/* What was not let through is what it would be. */
-static uint8_t would_be(const struct mg_event *event)
+const char *mg_verdict_name(uint8_t verdict, char *buf)
 {
-	return HAS(event, WOULD_BE) ? event->would_be : event->verdict;
+	return name_of(verdicts, ARRAY_SIZE(verdicts), verdict, buf);
 }
 
-static const char *rule_name(const struct mg_event *event, char *buf)
+const char *mg_image_kind_name(uint8_t kind, char *buf)
 {
-	if (!HAS(event, RULE_FIRST))
+	return name_of(image_kinds, ARRAY_SIZE(image_kinds), kind, buf);
+}
+
+bool mg_direction_number(const char *name, uint8_t *direction)
+{
+	return number_of(directions, ARRAY_SIZE(directions), name, direction);
+}
+
+bool mg_verdict_number(const char *name, uint8_t *verdict)
+{
+	return number_of(verdicts, ARRAY_SIZE(verdicts), name, verdict);
+}
+
+const char *mg_rule_name(const struct mg_event *event, char *buf)
+{
+	if (!MG_EVENT_HAS(event, RULE_FIRST))
 		return "default";
 	if (event->rule_first == event->rule_last)
-		snprintf(buf, NAME_LEN, "0x%" PRIx32, event->rule_first);
+		snprintf(buf, MG_RULE_LEN, "0x%" PRIx32, event->rule_first);
 	else
-		snprintf(buf, NAME_LEN, "0x%" PRIx32 "-0x%" PRIx32, event->rule_first,
+		snprintf(buf, MG_RULE_LEN, "0x%" PRIx32 "-0x%" PRIx32, event->rule_first,
 			 event->rule_last);
 	return buf;
 }
 
-static void put_hex(const char *key, bool known, uint64_t value)
+const char *mg_build_id_text(const struct mg_event *event, char *buf)
 {
-	if (known)
-		printf(" %s=0x%" PRIx64, key, value);
-	else
-		printf(" %s=unknown", key);
-}
+	size_t i;
 
-void mg_event_print_text(const struct mg_event *event)
-{
-	char name[NAME_LEN];
-
-	printf("time=%" PRIu64 ".%09" PRIu64 " vm=%" PRIu64 " pid=%" PRIu32 " vcpu=%" PRIu32
-	       " msr=0x%" PRIx32, event->time / NS_PER_S, event->time % NS_PER_S, event->vm,
-	       event->pid, event->vcpu, event->msr);
-	printf(" dir=%s", direction_name(event, name));
-	printf(" origin=%s", origin_name(event, name));
-	put_hex("value", HAS(event, VALUE), event->value);
-	put_hex("old", HAS(event, OLD), event->old);
-	put_hex("pc", HAS(event, PC), event->pc);
-	if (HAS(event, CPL))
-		printf(" cpl=%u", event->cpl);
-	else
-		fputs(" cpl=unknown", stdout);
-	printf(" nested=%u", (unsigned int)HAS(event, NESTED));
-	printf(" verdict=%s", verdict_name(event->verdict, name));
-	printf(" would_be=%s", verdict_name(would_be(event), name));
-	printf(" rule=%s", rule_name(event, name));
-	printf(" generation=%" PRIu64 " seq=%" PRIu64 "\n", event->generation, event->seq);
-}
-
-static void add_hex(struct json_object *object, const char *key, bool known, uint64_t value)
-{
-	if (known)
-		mg_json_hex(object, key, value);
-	else
-		mg_json_null(object, key);
-}
-
-void mg_event_print_json(const struct mg_event *event)
-{
-	struct json_object *object = mg_json_object();
-	char name[NAME_LEN];
-
-	mg_json_string(object, "type", "access");
-	mg_json_hex(object, "time", event->time);
-	mg_json_hex(object, "vm", event->vm);
-	mg_json_u32(object, "pid", event->pid);
-	mg_json_u32(object, "vcpu", event->vcpu);
-	mg_json_hex(object, "msr", event->msr);
-	mg_json_string(object, "dir", direction_name(event, name));
-	mg_json_string(object, "origin", origin_name(event, name));
-	add_hex(object, "value", HAS(event, VALUE), event->value);
-	add_hex(object, "old", HAS(event, OLD), event->old);
-	add_hex(object, "pc", HAS(event, PC), event->pc);
-	if (HAS(event, CPL))
-		mg_json_u32(object, "cpl", event->cpl);
-	else
-		mg_json_null(object, "cpl");
-	mg_json_bool(object, "nested", HAS(event, NESTED));
-	mg_json_string(object, "verdict", verdict_name(event->verdict, name));
-	mg_json_string(object, "would_be", verdict_name(would_be(event), name));
-	mg_json_string(object, "rule", rule_name(event, name));
-	mg_json_hex(object, "generation", event->generation);
-	mg_json_hex(object, "seq", event->seq);
-	mg_json_print(object, true);
+	*buf = '\0';
+	for (i = 0; i < event->build_id_len; i++)
+		sprintf(buf + 2 * i, "%02x", event->build_id[i]);
+	return buf;
 }

@@ -2,12 +2,10 @@
 /*
  * msrguard: look at, and change, what the msrguard kernel module does.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <locale.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,69 +22,14 @@ static const struct mg_command *const commands[] = {
 	&mg_command_mode,
 	&mg_command_verify,
 	&mg_command_watch,
+	&mg_command_top,
+	&mg_command_vms,
+	&mg_command_rules,
+	&mg_command_check,
+	&mg_command_diff,
+	&mg_command_import,
+	&mg_command_learn,
 };
-
-void mg_complain(const char *fmt, ...)
-{
-	va_list args;
-
-	/* What was said before on stdout comes first on a terminal too. */
-	fflush(stdout);
-	fputs("msrguard: ", stderr);
-	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
-	va_end(args);
-	fputc('\n', stderr);
-}
-
-void *mg_alloc_check(void *allocated)
-{
-	if (!allocated) {
-		mg_complain("out of memory");
-		exit(MG_EXIT_WRONG);
-	}
-	return allocated;
-}
-
-char *mg_format(const char *fmt, ...)
-{
-	char *text;
-	va_list args;
-	int len;
-
-	va_start(args, fmt);
-	len = vasprintf(&text, fmt, args);
-	va_end(args);
-	return mg_alloc_check(len < 0 ? NULL : text);
-}
-
-bool mg_parse_u64(const char *text, int base, uint64_t *value)
-{
-	unsigned long long number;
-	char *end;
-
-	/* strtoull() would take blanks and a sign. */
-	if (!isxdigit((unsigned char)*text))
-		return false;
-	errno = 0;
-	number = strtoull(text, &end, base);
-	if (errno || *end)
-		return false;
-	*value = number;
-	return true;
-}
-
-size_t mg_split(char *line, char **words, size_t max)
-{
-	static const char blanks[] = " \t";
-	char *rest = NULL, *word;
-	size_t count = 0;
-
-	for (word = strtok_r(line, blanks, &rest); word && count < max;
-	     word = strtok_r(NULL, blanks, &rest))
-		words[count++] = word;
-	return count;
-}
 
 int mg_usage(const struct mg_command *command)
 {

@@ -44,24 +44,13 @@ struct mg_command {
 	int (*run)(const struct mg_command *command, int argc, char **argv);
 };
 
-/* main.c */
+/* util.c */
 
 /**
  * mg_complain - print "msrguard: ..." to stderr, whole and on a line of its own
  * @fmt: the message, without a newline
  */
 void mg_complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-
-/**
- * mg_usage - say how a command is used, after a complaint about how it was
- * @command: the command
- *
- * Return: MG_EXIT_USAGE, for the caller to return.
- */
-int mg_usage(const struct mg_command *command);
-
-/** mg_no_options - parse the options of a command that has none; false after a complaint */
-bool mg_no_options(int argc, char **argv);
 
 /** mg_alloc_check - end the command if an allocation failed */
 void *mg_alloc_check(void *allocated);
@@ -75,6 +64,19 @@ bool mg_parse_u64(const char *text, int base, uint64_t *value);
 /** mg_split - split a line at blanks, in place; returns how many words, at most @max */
 size_t mg_split(char *line, char **words, size_t max);
 
+/* main.c */
+
+/**
+ * mg_usage - say how a command is used, after a complaint about how it was
+ * @command: the command
+ *
+ * Return: MG_EXIT_USAGE, for the caller to return.
+ */
+int mg_usage(const struct mg_command *command);
+
+/** mg_no_options - parse the options of a command that has none; false after a complaint */
+bool mg_no_options(int argc, char **argv);
+
 /* status.c, policy.c, explain.c, verify.c, watch.c */
 extern const struct mg_command mg_command_status;
 extern const struct mg_command mg_command_load;
@@ -85,6 +87,15 @@ extern const struct mg_command mg_command_del;
 extern const struct mg_command mg_command_mode;
 extern const struct mg_command mg_command_verify;
 extern const struct mg_command mg_command_watch;
+extern const struct mg_command mg_command_top;
+extern const struct mg_command mg_command_vms;
+extern const struct mg_command mg_command_rules;
+/* check/check.c */
+extern const struct mg_command mg_command_check;
+/* diff.c, import.c, learn.c */
+extern const struct mg_command mg_command_diff;
+extern const struct mg_command mg_command_import;
+extern const struct mg_command mg_command_learn;
 
 /* sysfs.c: the module's files by their name below /sys/kernel/msrguard */
 

@@ -264,21 +264,25 @@ static int take_datagram(struct mg_nl *nl, const struct nlmsghdr *request, const
 	return len ? -EBADMSG : 0;
 }
 
-int mg_nl_verify(struct mg_nl *nl, uint64_t vm,
-		 bool (*take)(void *context, const struct nlmsghdr *message), void *context,
-		 struct mg_nl_refusal *refusal)
+int mg_nl_ask(struct mg_nl *nl, const struct mg_nl_question *question, struct mg_nl_refusal *refusal)
 {
 	char buf[DUMP_MAX] __attribute__((aligned(NLMSG_ALIGNTO)));
 	char ask[MNL_ALIGN(sizeof(struct nlmsghdr)) + 64] __attribute__((aligned(NLMSG_ALIGNTO)));
-	struct reply reply = { .take = take, .context = context, .refusal = refusal };
+	struct reply reply = {
+		.take = question->take,
+		.context = question->context,
+		.refusal = refusal,
+	};
 	struct nlmsghdr *message;
 	ssize_t len;
 	int err = 0;
 
 	memset(refusal, 0, sizeof(*refusal));
-	message = request(nl, ask, nl->family, MSRGUARD_CMD_VERIFY, MSRGUARD_FAMILY_VERSION);
-	message->nlmsg_flags |= NLM_F_DUMP;
-	mnl_attr_put_u64(message, MSRGUARD_A_VERIFY_VM_ID, vm);
+	message = request(nl, ask, nl->family, question->cmd, MSRGUARD_FAMILY_VERSION);
+	if (question->dump)
+		message->nlmsg_flags |= NLM_F_DUMP;
+	if (question->attr)
+		mnl_attr_put_u64(message, question->attr, question->value);
 	if (mnl_socket_sendto(nl->requests, message, message->nlmsg_len) < 0)
 		return -errno;
 	while (!err && !reply.done) {
@@ -290,6 +294,22 @@ int mg_nl_verify(struct mg_nl *nl, uint64_t vm,
 		err = take_datagram(nl, message, buf, len, &reply);
 	}
 	return !err && reply.interrupted ? -EINTR : err;
+}
+
+int mg_nl_verify(struct mg_nl *nl, uint64_t vm,
+		 bool (*take)(void *context, const struct nlmsghdr *message), void *context,
+		 struct mg_nl_refusal *refusal)
+{
+	const struct mg_nl_question question = {
+		.cmd = MSRGUARD_CMD_VERIFY,
+		.dump = true,
+		.attr = MSRGUARD_A_VERIFY_VM_ID,
+		.value = vm,
+		.take = take,
+		.context = context,
+	};
+
+	return mg_nl_ask(nl, &question, refusal);
 }
 
 static struct mnl_socket *open_socket(void)

@@ -76,17 +76,37 @@ void mg_nl_close(struct mg_nl *nl);
 int mg_nl_status(struct mg_nl *nl, struct mg_nl_status *status);
 
 /**
- * mg_nl_verify - ask for the comparison of a VM's bitmaps with the policy
- * @nl:      the sockets
- * @vm:      id of the VM
+ * struct mg_nl_question - one request to the family
+ * @cmd:     command
+ * @dump:    whether it is one that is answered by any number of messages
+ * @attr:    u64 attribute to go with it; 0 for none
+ * @value:   of the attribute
  * @take:    gets each message of the answer; false ends it
  * @context: for @take
- * @refusal: filled in
+ */
+struct mg_nl_question {
+	uint8_t cmd;
+	bool dump;
+	uint16_t attr;
+	uint64_t value;
+	bool (*take)(void *context, const struct nlmsghdr *message);
+	void *context;
+};
+
+/**
+ * mg_nl_ask - ask, and hand out what is answered
+ * @nl:       the sockets
+ * @question: what is asked
+ * @refusal:  filled in
  *
- * Return: 0; -EBADMSG if @take said false or what came is no answer; -EINTR if the answer is not of
- * one piece, so that it is worth to ask again; else the negative errno with which the kernel
+ * Return: 0; -EBADMSG if the taker said false or what came is no answer; -EINTR if the answer is
+ * not of one piece, so that it is worth to ask again; else the negative errno with which the kernel
  * refused, or with which it could not be asked.
  */
+int mg_nl_ask(struct mg_nl *nl, const struct mg_nl_question *question,
+	      struct mg_nl_refusal *refusal);
+
+/** mg_nl_verify - mg_nl_ask() for the comparison of a VM's bitmaps with the policy */
 int mg_nl_verify(struct mg_nl *nl, uint64_t vm,
 		 bool (*take)(void *context, const struct nlmsghdr *message), void *context,
 		 struct mg_nl_refusal *refusal);

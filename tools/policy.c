@@ -1,117 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The commands that look at, and change, the policy and the mode. */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "cpu.h"
 #include "msrguard.h"
 #include "names/names.h"
+#include "publish.h"
+#include "source.h"
 
-#define LOCK_TRIES	100	/* of 100 ms */
 /* sysfs would cut a longer rule in two. */
 #define RULE_MAX	4095
 #define BLANKS		" \t"
 
 static const char *const mode_names[] = { "off", "audit", "enforce" };
-
-/*
- * One msrguard command at a time changes the policy, so that what is staged and
- * policy/error are this command's own. The lock ends with the process. The kernel holds
- * off those who do not take it.
- *
- * Return: a file descriptor for policy/load, or a negative exit code after a complaint.
- */
-static int lock_policy(void)
-{
-	const struct timespec pause = { .tv_nsec = 100 * 1000 * 1000 };
-	int fd, i;
-
-	/* sysfs ignores O_TRUNC; a plain file of a test does not. */
-	fd = mg_sysfs_open("policy/load", O_WRONLY | O_TRUNC);
-	if (fd < 0)
-		return -mg_sysfs_fail("policy/load", fd);
-	for (i = 0; i < LOCK_TRIES; i++) {
-		if (!flock(fd, LOCK_EX | LOCK_NB))
-			return fd;
-		if (errno != EWOULDBLOCK && errno != EINTR) {
-			mg_complain("cannot lock %s/policy/load: %s", mg_sysfs_dir(),
-				    strerror(errno));
-			goto err_close;
-		}
-		nanosleep(&pause, NULL);
-	}
-	mg_complain("another msrguard command is changing the policy, and does not end");
-	fprintf(stderr, "  do: find it with \"fuser -v %s/policy/load\"\n", mg_sysfs_dir());
-
-err_close:
-	close(fd);
-	return -MG_EXIT_WRONG;
-}
-
-static void unlock_policy(int fd)
-{
-	close(fd);
-}
-
-static int stage(int fd, const char *text, size_t len)
-{
-	ssize_t written;
-
-	while (len) {
-		written = write(fd, text, len);
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written < 0)
-			return -errno;
-		if (!written)
-			return -EIO;
-		text += written;
-		len -= written;
-	}
-	return 0;
-}
-
-/*
- * The kernel did not take @text, called @name, through the file @file. What it says in
- * policy/error is of the last attempt, which was ours; nothing there means that the
- * text did not even come that far.
- */
-static int refused(const char *file, const char *name, const char *text, size_t len, int err)
-{
-	char *reason;
-
-	if (err == -EACCES || mg_sysfs_read_line("policy/error", &reason))
-		return mg_sysfs_fail(file, err);
-	if (!*reason) {
-		free(reason);
-		return mg_sysfs_fail(file, err);
-	}
-	mg_diagnose(name, text, len, reason);
-	free(reason);
-	return MG_EXIT_WRONG;
-}
-
-static int read_policy_file(const char *path, char **text, size_t *len)
-{
-	int fd = STDIN_FILENO, err;
-
-	if (strcmp(path, "-"))
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-	err = fd < 0 ? -errno : mg_fd_read(fd, MG_POLICY_MAX, text, len);
-	if (fd > STDIN_FILENO)
-		close(fd);
-	if (err == -EFBIG)
-		mg_complain("%s: larger than %u MiB, the most the module takes", path,
-			    MG_POLICY_MAX >> 20);
-	else if (err)
-		mg_complain("%s: %s", path, strerror(-err));
-	return err ? MG_EXIT_WRONG : MG_EXIT_OK;
-}
 
 /*
  * NULL if there is no such file, as with an older module. That it cannot be read is told, but the
@@ -128,32 +33,27 @@ static char *read_warnings(void)
 	return err ? NULL : warnings;
 }
 
-/* Sets *@warnings to those about @text, to be freed by the caller. */
-static int publish(const char *name, const char *text, size_t len, char **warnings)
+static int publish(const struct mg_source *source)
 {
-	int lock, err, ret = MG_EXIT_OK;
+	struct mg_text text = { .source = source, .name = mg_source_place(source, 0).name };
+	struct mg_active active;
+	char *warnings;
+	int lock, ret;
 
-	/* A write of nothing would stage nothing; let the kernel say what an empty text lacks. */
-	if (!len) {
-		text = "\n";
-		len = 1;
-	}
-	lock = lock_policy();
+	text.text = mg_source_text(source, &text.len);
+	lock = mg_publish_lock();
 	if (lock < 0)
 		return -lock;
-	err = stage(lock, text, len);
-	if (err) {
-		ret = refused("policy/load", name, text, len, err);
-		/* Not to leave half a text behind; if it was not ours, this does nothing. */
-		mg_sysfs_write("policy/commit", "0\n", 2);
-	} else {
-		err = mg_sysfs_write("policy/commit", "1\n", 2);
-		if (err)
-			ret = refused("policy/commit", name, text, len, err);
-		else
-			*warnings = read_warnings();
+	ret = mg_publish(lock, &text, &active);
+	if (!ret) {
+		warnings = read_warnings();
+		if (warnings)
+			mg_source_warn(source, warnings);
+		free(warnings);
+		printf("policy loaded: generation %llu, hash %s\n",
+		       (unsigned long long)active.generation, active.hash);
 	}
-	unlock_policy(lock);
+	mg_publish_unlock(lock);
 	return ret;
 }
 
@@ -173,9 +73,9 @@ static int report_generation(const char *what)
 
 static int run_load(const struct mg_command *command, int argc, char **argv)
 {
-	char *text, *warnings = NULL;
-	const char *name;
-	size_t len;
+	struct mg_source *source;
+	struct mg_place place;
+	struct mg_cpu cpu;
 	int ret;
 
 	if (!mg_no_options(argc, argv))
@@ -184,18 +84,10 @@ static int run_load(const struct mg_command *command, int argc, char **argv)
 		mg_complain("load takes one file, or - for standard input");
 		return mg_usage(command);
 	}
-	name = strcmp(argv[optind], "-") ? argv[optind] : "<stdin>";
-	ret = read_policy_file(argv[optind], &text, &len);
-	if (ret)
-		return ret;
-	ret = publish(name, text, len, &warnings);
-	if (!ret) {
-		if (warnings)
-			mg_warn_of(name, warnings);
-		ret = report_generation("policy loaded");
-	}
-	free(warnings);
-	free(text);
+	mg_cpu_host(&cpu);
+	source = mg_source_read(argv[optind], &cpu, false);
+	ret = mg_source_error(source, &place) ? mg_source_complain(source) : publish(source);
+	mg_source_free(source);
 	return ret;
 }
 
@@ -261,7 +153,7 @@ static int change(const char *file, const char *name, const char *line)
 
 	if (!err)
 		return MG_EXIT_OK;
-	return refused(file, name, line, strlen(line), err);
+	return mg_publish_refused(file, name, line, strlen(line), err);
 }
 
 /* Each line is a change of its own; those before one that is refused stay. */
@@ -273,7 +165,7 @@ static int change_all(const char *file, const char *what, int count, char **line
 	for (i = 0; i < count; i++)
 		if (!one_line(what, lines[i]))
 			return MG_EXIT_USAGE;
-	lock = lock_policy();
+	lock = mg_publish_lock();
 	if (lock < 0)
 		return -lock;
 	for (i = 0; i < count && !ret; i++) {
@@ -281,7 +173,7 @@ static int change_all(const char *file, const char *what, int count, char **line
 		ret = change(file, name, lines[i]);
 		free(name);
 	}
-	unlock_policy(lock);
+	mg_publish_unlock(lock);
 	if (!ret)
 		return report_generation("policy changed");
 	if (i > 1)
@@ -385,9 +277,12 @@ const struct mg_command mg_command_load = {
 	.summary = "Validate a policy and publish it, or say what is wrong with it",
 	.help =
 "All or nothing: if any line is refused, the running policy stays as it is, and the\n"
-"line, the column and the reason are printed. Otherwise generation and hash of the\n"
-"policy are read back and printed. What the policy promises and this host cannot keep\n"
-"is told as a warning, with its line; the policy is in force all the same.\n\n"
+"line, the column and the reason are printed. Sections of the file that are for other\n"
+"CPUs than this host's are left out, and files that it includes are put in; a file with\n"
+"sections of which none is for this CPU is refused. Then the policy in force is read\n"
+"back, and compared with the file; its generation and hash are printed. What the policy\n"
+"promises and this host cannot keep is told as a warning, with its line; the policy is\n"
+"in force all the same.\n\n"
 "  -    read the policy from standard input\n",
 	.run = run_load,
 };

@@ -121,9 +121,15 @@ static void judge_events(struct mg_state *state)
 {
 	if (state->stats[MG_STAT_LOST])
 		mg_problem_add(state, true,
-			       mg_format("%" PRIu64 " events did not reach every listener (the counters missed none)",
-					 state->stats[MG_STAT_LOST]),
+			       mg_format("%" PRIu64 " events, which stand for %" PRIu64 " accesses, did not reach every listener (the counters missed none)",
+					 state->stats[MG_STAT_LOST],
+					 state->stats[MG_STAT_ACCESSES_LOST]),
 			       mg_format("give listeners a larger buffer (msrguard watch --buffer), or mark noisy rules quiet; the count ends when the module is unloaded"));
+	if (state->stats[MG_STAT_OVERFLOWED])
+		mg_problem_add(state, false,
+			       mg_format("%" PRIu64 " accesses were told as a number only: a guest made more different ones in a short time than are told one by one",
+					 state->stats[MG_STAT_OVERFLOWED]),
+			       mg_format("msrguard vms, to see which guest it is"));
 	if (state->stats[MG_STAT_UNATTRIBUTED])
 		mg_problem_add(state, false,
 			       mg_format("%" PRIu64 " accesses could not be counted for a VM, only for the host",

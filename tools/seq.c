@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Lost events, see seq.h. */
+/* Lost accesses, see seq.h. */
 #include <string.h>
 
 #include "seq.h"
@@ -32,45 +32,47 @@ static void insert_gap(struct mg_seq *seq, size_t i, struct mg_gap gap)
 	seq->nr_gaps++;
 }
 
-/* A late event: it makes a gap shorter, or splits it. One that was given up stays so. */
-static void fill(struct mg_seq *seq, uint64_t number)
+/*
+ * A late event: what it covers of a gap is no longer missing. Its numbers are a row that one
+ * event took, so they touch one gap; the loop is for a sender that breaks this. What was given
+ * up stays so.
+ */
+static void fill(struct mg_seq *seq, uint64_t first, uint64_t last)
 {
 	struct mg_gap *gap, rest;
-	size_t i;
+	size_t i = 0;
 
-	for (i = 0; i < seq->nr_gaps; i++) {
+	while (i < seq->nr_gaps && seq->gaps[i].first <= last) {
 		gap = &seq->gaps[i];
-		if (number < gap->first)
+		if (gap->last < first) {
+			i++;
+		} else if (first <= gap->first && last >= gap->last) {
+			remove_gap(seq, i);
+		} else if (first <= gap->first) {
+			gap->first = last + 1;
 			return;
-		if (number <= gap->last)
-			break;
-	}
-	if (i == seq->nr_gaps)
-		return;
-	if (gap->first == gap->last) {
-		remove_gap(seq, i);
-	} else if (number == gap->first) {
-		gap->first++;
-	} else if (number == gap->last) {
-		gap->last--;
-	} else {
-		rest = *gap;
-		rest.first = number + 1;
-		gap->last = number - 1;
-		insert_gap(seq, i + 1, rest);
+		} else if (last >= gap->last) {
+			gap->last = first - 1;
+			i++;
+		} else {
+			rest = *gap;
+			rest.first = last + 1;
+			gap->last = first - 1;
+			insert_gap(seq, i + 1, rest);
+			return;
+		}
 	}
 }
 
-void mg_seq_saw(struct mg_seq *seq, uint64_t number, uint64_t now)
+void mg_seq_saw(struct mg_seq *seq, uint64_t first, uint64_t last, uint64_t now)
 {
-	if (seq->next && number < seq->next) {
-		fill(seq, number);
-		return;
-	}
-	if (seq->next && number > seq->next)
+	if (seq->next && first < seq->next)
+		fill(seq, first, last);
+	else if (seq->next && first > seq->next)
 		insert_gap(seq, seq->nr_gaps,
-			   (struct mg_gap){ seq->next, number - 1, now });
-	seq->next = number + 1;
+			   (struct mg_gap){ seq->next, first - 1, now });
+	if (last >= seq->next)
+		seq->next = last + 1;
 }
 
 void mg_seq_expect(struct mg_seq *seq, uint64_t number, uint64_t now)

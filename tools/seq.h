@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Which events did not come, told from the gaps in their sequence numbers.
+ * Which accesses were not told of, from the gaps in their numbers. An event has as many
+ * numbers as it stands for accesses, all in a row, so a gap is as wide as what is lost.
  *
- * CPUs take a number first and send then, so two events may come in the wrong order: a
+ * CPUs take numbers first and send then, so two events may come in the wrong order: a
  * gap counts as loss only after it has stayed open for a while.
  */
 #ifndef MSRGUARD_SEQ_H
@@ -25,8 +26,8 @@ struct mg_gap {
 /**
  * struct mg_seq - the state of one listener
  * @next: the number after the highest one seen; 0 before the first
- * @lost: events given up
- * @tell: called for each run of events that is given up
+ * @lost: accesses given up
+ * @tell: called for each run of numbers that is given up
  * @context: for @tell
  * @gaps: runs of numbers not seen so far, ascending
  * @nr_gaps: how many
@@ -40,8 +41,14 @@ struct mg_seq {
 	size_t nr_gaps;
 };
 
-/** mg_seq_saw - an event with number @seq has come, at the time @now in nanoseconds */
-void mg_seq_saw(struct mg_seq *seq, uint64_t number, uint64_t now);
+/**
+ * mg_seq_saw - an event has come
+ * @seq:   the listener
+ * @first: its lowest number; not 0
+ * @last:  its highest number; not below @first, and below UINT64_MAX
+ * @now:   the time in nanoseconds
+ */
+void mg_seq_saw(struct mg_seq *seq, uint64_t first, uint64_t last, uint64_t now);
 
 /** mg_seq_expect - everything up to @number has been sent by now */
 void mg_seq_expect(struct mg_seq *seq, uint64_t number, uint64_t now);

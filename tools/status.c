@@ -17,9 +17,13 @@ const char *const mg_stat_names[MG_NR_STATS] = {
 	[MG_STAT_DROPPED]	= "dropped",
 	[MG_STAT_MASKED]	= "masked",
 	[MG_STAT_AUDITED]	= "audited",
+	[MG_STAT_QUIET]		= "quiet",
 	[MG_STAT_SEQUENCE]	= "sequence",
+	[MG_STAT_PENDING]	= "pending",
+	[MG_STAT_OVERFLOWED]	= "overflowed",
 	[MG_STAT_SENT]		= "events_sent",
 	[MG_STAT_LOST]		= "events_lost",
+	[MG_STAT_ACCESSES_LOST]	= "lost",
 	[MG_STAT_UNATTRIBUTED]	= "unattributed",
 };
 

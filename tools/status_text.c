@@ -32,8 +32,15 @@ static void print_stats(const struct mg_state *state)
 	fputs("accesses  ", stdout);
 	for (i = 0; i < MG_NR_VM_STATS; i++)
 		printf("%s %s %" PRIu64, i ? "," : "", mg_stat_names[i], stats[i]);
-	printf("\nevents     sequence %" PRIu64 ", sent %" PRIu64 ", lost %" PRIu64 "\n",
-	       stats[MG_STAT_SEQUENCE], stats[MG_STAT_SENT], stats[MG_STAT_LOST]);
+	/* While no access is under way the two are the same, see events.rst. */
+	printf("\naccounted  %" PRIu64 " of %" PRIu64 ": sequence %" PRIu64 " (overflowed %" PRIu64
+	       "), quiet %" PRIu64 ", pending %" PRIu64 "\n",
+	       stats[MG_STAT_SEQUENCE] + stats[MG_STAT_QUIET] + stats[MG_STAT_PENDING],
+	       stats[MG_STAT_DENIED] + stats[MG_STAT_DROPPED] + stats[MG_STAT_MASKED] +
+	       stats[MG_STAT_AUDITED], stats[MG_STAT_SEQUENCE], stats[MG_STAT_OVERFLOWED],
+	       stats[MG_STAT_QUIET], stats[MG_STAT_PENDING]);
+	printf("events     sent %" PRIu64 ", lost %" PRIu64 " (of %" PRIu64 " accesses)\n",
+	       stats[MG_STAT_SENT], stats[MG_STAT_LOST], stats[MG_STAT_ACCESSES_LOST]);
 }
 
 static int widest(int width, const char *text)

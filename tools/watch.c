@@ -10,73 +10,68 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
-#include <libmnl/libmnl.h>
-#include <linux/genetlink.h>
-#include <linux/msrguard.h>
-
 #include "event.h"
+#include "filter.h"
+#include "journal.h"
 #include "json.h"
+#include "listener.h"
 #include "msrguard.h"
-#include "netlink.h"
-#include "seq.h"
 
-#define BUFFER_KIB	32768
 #define BUFFER_KIB_MAX	(INT_MAX / 2 / 1024)
-#define NS_PER_MS	1000000ull
-#define PATIENCE_MS	((int)(MG_SEQ_PATIENCE / NS_PER_MS))
-
-/*
- * An access that was judged before this listener joined may take its sequence number
- * after that, without an event for us. So many milliseconds later, none is under way;
- * what is told, and what is counted as lost, begins then.
- */
-#define SETTLE_IN_MS	50
 
 enum ending {
 	RUNNING,
 	ENOUGH,		/* --count */
 	INTERRUPTED,
 	OUTPUT_CLOSED,
-	UNLOADED,
 	FAILED,
 };
 
+struct watch;
+
+/**
+ * struct output - a form in which events are told
+ * @option:    that asks for it, for messages
+ * @event:     one event
+ * @lost:      numbers of accesses that did not come
+ * @summarize: all that came
+ * @ready:     we listen; may be NULL
+ */
+struct output {
+	const char *option;
+	void (*event)(const struct mg_event *event);
+	void (*lost)(uint64_t first, uint64_t last);
+	void (*summarize)(const struct watch *watch);
+	void (*ready)(void);
+};
+
 struct watch {
-	struct mg_nl nl;
-	struct mg_seq seq;
-	uint64_t events;
+	struct mg_listener listener;
+	const struct output *output;
+	struct mg_filter filter;
+	uint64_t events;	/* accesses told one by one, or folded */
+	uint64_t shown;		/* of those */
 	uint64_t limit;		/* 0: none */
-	uint64_t malformed;
-	uint64_t first;		/* sequence numbers that are ours to tell of */
-	uint64_t last;
-	bool json;
-	bool overrun;
 	enum ending ending;
 };
 
-static uint64_t now_ns(void)
+static void say_lost(FILE *out, uint64_t first, uint64_t last)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
+	fprintf(out, "lost=%" PRIu64 " first=%" PRIu64 " last=%" PRIu64 "\n", last - first + 1,
+		first, last);
 }
 
-/* To be called by mg_seq_*() for each run of events that are lost. */
-static void tell_lost(void *context, uint64_t first, uint64_t last)
+static void lost_in_text(uint64_t first, uint64_t last)
 {
-	struct watch *watch = context;
-	struct json_object *object;
+	say_lost(stdout, first, last);
+}
 
-	if (!watch->json) {
-		printf("lost=%" PRIu64 " first=%" PRIu64 " last=%" PRIu64 "\n",
-		       last - first + 1, first, last);
-		return;
-	}
-	object = mg_json_object();
+static void lost_in_json(uint64_t first, uint64_t last)
+{
+	struct json_object *object = mg_json_object();
+
 	mg_json_string(object, "type", "lost");
 	mg_json_hex(object, "count", last - first + 1);
 	mg_json_hex(object, "first", first);
@@ -84,55 +79,102 @@ static void tell_lost(void *context, uint64_t first, uint64_t last)
 	mg_json_print(object, true);
 }
 
-static void take_event(struct watch *watch, const struct nlmsghdr *message)
+static void summarize_in_text(const struct watch *watch)
 {
-	struct mg_event event;
+	const struct mg_listener *listener = &watch->listener;
 
-	if (!mg_event_decode(message, &event)) {
-		watch->malformed++;
-		return;
-	}
-	if (event.seq < watch->first || event.seq > watch->last)
-		return;
-	mg_seq_saw(&watch->seq, event.seq, now_ns());
-	/* With --count, what comes late only tells that it is not lost. */
-	if (watch->ending == ENOUGH)
-		return;
-	if (watch->json)
-		mg_event_print_json(&event);
+	fflush(stdout);
+	fprintf(stderr, "%" PRIu64 " events of %" PRIu64 " accesses", watch->events,
+		listener->accesses);
+	if (listener->overflowed)
+		fprintf(stderr, ", %" PRIu64 " more only counted", listener->overflowed);
+	fprintf(stderr, ", %" PRIu64 " lost", listener->seq.lost);
+	if (watch->shown != watch->events)
+		fprintf(stderr, "; %" PRIu64 " events shown", watch->shown);
+	fputc('\n', stderr);
+}
+
+static void summarize_in_json(const struct watch *watch)
+{
+	struct json_object *object = mg_json_object();
+
+	mg_json_string(object, "type", "summary");
+	mg_json_hex(object, "events", watch->events);
+	mg_json_hex(object, "accesses", watch->listener.accesses);
+	mg_json_hex(object, "overflowed", watch->listener.overflowed);
+	mg_json_hex(object, "lost", watch->listener.seq.lost);
+	mg_json_hex(object, "shown", watch->shown);
+	mg_json_print(object, true);
+	fflush(stdout);
+}
+
+/* Nothing but sentences goes where a program reads them. */
+static void event_as_hyperv(const struct mg_event *event)
+{
+	if (event->overflowed)
+		fprintf(stderr, "vm=%" PRIu64 " pid=%" PRIu32 " overflowed=%" PRIu64 "\n", event->vm,
+			event->pid, event->count);
 	else
-		mg_event_print_text(&event);
-	watch->events++;
-	if (watch->events == watch->limit)
+		mg_event_print_hyperv(event);
+}
+
+static void lost_beside(uint64_t first, uint64_t last)
+{
+	fflush(stdout);
+	say_lost(stderr, first, last);
+}
+
+static const struct output as_text = {
+	.event = mg_event_print_text,
+	.lost = lost_in_text,
+	.summarize = summarize_in_text,
+};
+
+static const struct output as_json = {
+	.option = "--json",
+	.event = mg_event_print_json,
+	.lost = lost_in_json,
+	.summarize = summarize_in_json,
+};
+
+static const struct output as_hyperv = {
+	.option = "--hyperv",
+	.event = event_as_hyperv,
+	.lost = lost_beside,
+	.summarize = summarize_in_text,
+};
+
+static const struct output to_journal = {
+	.option = "--journal",
+	.event = mg_journal_event,
+	.lost = mg_journal_lost,
+	.summarize = summarize_in_text,
+	.ready = mg_journal_ready,
+};
+
+static void take_event(void *context, const struct mg_event *event)
+{
+	struct watch *watch = context;
+	bool passes = mg_filter_passes(&watch->filter, event);
+
+	watch->events += !event->overflowed;
+	if (!passes)
+		return;
+	watch->output->event(event);
+	watch->shown += !event->overflowed;
+	if (watch->limit && watch->shown == watch->limit) {
+		/* What comes late only tells that it is not lost. */
+		watch->listener.closed = true;
 		watch->ending = ENOUGH;
+	}
 }
 
-static int take_family_id(const struct nlattr *attr, void *data)
+/* To be called by mg_seq_*() for each run of numbers that are lost. */
+static void take_lost(void *context, uint64_t first, uint64_t last)
 {
-	uint16_t *id = data;
+	struct watch *watch = context;
 
-	if (mnl_attr_get_type(attr) != CTRL_ATTR_FAMILY_ID)
-		return MNL_CB_OK;
-	if (mnl_attr_validate(attr, MNL_TYPE_U16) < 0)
-		return MNL_CB_ERROR;
-	*id = mnl_attr_get_u16(attr);
-	return MNL_CB_OK;
-}
-
-static void take_message(struct watch *watch, const struct nlmsghdr *message)
-{
-	const struct genlmsghdr *header = mnl_nlmsg_get_payload(message);
-	uint16_t gone = 0;
-
-	if (mnl_nlmsg_get_payload_len(message) < sizeof(*header))
-		return;
-	if (message->nlmsg_type == watch->nl.family && header->cmd == MSRGUARD_CMD_ACCESS_NTF)
-		take_event(watch, message);
-	if (message->nlmsg_type != GENL_ID_CTRL || header->cmd != CTRL_CMD_DELFAMILY)
-		return;
-	if (mnl_attr_parse(message, sizeof(*header), take_family_id, &gone) == MNL_CB_OK &&
-	    gone == watch->nl.family && watch->ending == RUNNING)
-		watch->ending = UNLOADED;
+	watch->output->lost(first, last);
 }
 
 static void check_output(struct watch *watch)
@@ -150,58 +192,21 @@ static void check_output(struct watch *watch)
 	clearerr(stdout);
 }
 
-/* Take one datagram. Returns false if there was none. */
-static bool take_datagram(struct watch *watch)
-{
-	char buf[MG_NL_MESSAGE_MAX] __attribute__((aligned(NLMSG_ALIGNTO)));
-	const struct nlmsghdr *message = (void *)buf;
-	size_t len;
-	int left, err;
-
-	err = mg_nl_receive(&watch->nl, buf, &len);
-	if (err == -EAGAIN)
-		return false;
-	if (err == -ENOBUFS) {
-		/* The gap tells how many; if nothing follows, the module is asked. */
-		watch->overrun = true;
-		return true;
-	}
-	if (err) {
-		mg_complain("cannot receive events: %s", strerror(-err));
-		watch->ending = FAILED;
-		return false;
-	}
-	for (left = len; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left))
-		take_message(watch, message);
-	return true;
-}
-
-/* Have the module say which sequence number it has reached. */
-static void expect_all(struct watch *watch)
-{
-	struct mg_nl_status status;
-
-	watch->overrun = false;
-	if (!mg_nl_status(&watch->nl, &status))
-		mg_seq_expect(&watch->seq, status.seq, now_ns());
-}
-
 static void wait_for_events(struct watch *watch, int signals)
 {
 	struct pollfd fds[] = {
-		{ .fd = mnl_socket_get_fd(watch->nl.events), .events = POLLIN },
+		{ .fd = mg_listener_fd(&watch->listener), .events = POLLIN },
 		{ .fd = signals, .events = POLLIN },
 		/* No events asked for: only that its reader has gone. */
-		{ .fd = STDOUT_FILENO },
+		{ .fd = watch->output == &to_journal ? -1 : STDOUT_FILENO },
 	};
-	int timeout = watch->seq.nr_gaps || watch->overrun ? PATIENCE_MS : -1;
-	int ready = poll(fds, ARRAY_SIZE(fds), timeout);
+	int ready = poll(fds, ARRAY_SIZE(fds), mg_listener_patience(&watch->listener));
 
 	if (ready < 0 && errno != EINTR) {
 		mg_complain("cannot wait for events: %s", strerror(errno));
 		watch->ending = FAILED;
-	} else if (!ready && watch->overrun) {
-		expect_all(watch);
+	} else if (!ready) {
+		mg_listener_waited(&watch->listener);
 	} else if (ready > 0 && fds[1].revents) {
 		watch->ending = INTERRUPTED;
 	} else if (ready > 0 && fds[2].revents) {
@@ -219,114 +224,77 @@ static bool signal_waits(int signals)
 static void run_until_end(struct watch *watch, int signals)
 {
 	unsigned int taken = 0;
+	int err;
 
-	while (watch->ending == RUNNING) {
-		if (!take_datagram(watch)) {
-			if (watch->ending == RUNNING)
-				wait_for_events(watch, signals);
+	while (watch->ending == RUNNING && !watch->listener.unloaded) {
+		err = mg_listener_receive(&watch->listener);
+		if (err == -EAGAIN) {
+			wait_for_events(watch, signals);
 			taken = 0;
+		} else if (err) {
+			mg_complain("cannot receive events: %s", strerror(-err));
+			watch->ending = FAILED;
 		} else if (++taken % 64 == 0 && signal_waits(signals)) {
 			/* A storm leaves no moment without an event. */
 			watch->ending = INTERRUPTED;
 		}
-		if (watch->seq.nr_gaps)
-			mg_seq_settle(&watch->seq, now_ns());
+		mg_listener_settle(&watch->listener);
 		check_output(watch);
 	}
 }
 
-/*
- * What is queued was delivered, and what is missing may still come. Events after this
- * moment are not ours any more.
- */
-static void drain(struct watch *watch)
+static bool may_go_on(void *context)
 {
-	struct pollfd fd = { .fd = mnl_socket_get_fd(watch->nl.events), .events = POLLIN };
-	uint64_t deadline = now_ns() + MG_SEQ_PATIENCE;
-	struct mg_nl_status status;
+	struct watch *watch = context;
 
-	if (watch->ending == ENOUGH) {
-		watch->last = watch->seq.next - 1;
-	} else {
-		if (!mg_nl_status(&watch->nl, &status))
-			watch->last = status.seq;
-		while (watch->seq.next <= watch->last && watch->ending == INTERRUPTED &&
-		       take_datagram(watch))
-			check_output(watch);
-		if (watch->last != UINT64_MAX)
-			mg_seq_expect(&watch->seq, watch->last, now_ns());
-	}
-	while (watch->seq.nr_gaps && now_ns() < deadline) {
-		if (!take_datagram(watch))
-			poll(&fd, 1, 10);
-		check_output(watch);
-	}
-	mg_seq_settle_all(&watch->seq);
+	check_output(watch);
+	return watch->ending == INTERRUPTED || watch->ending == ENOUGH;
 }
 
-static void summarize(const struct watch *watch)
+static int summarize(const struct watch *watch)
 {
-	struct json_object *object;
+	uint64_t malformed = watch->listener.malformed;
 
-	if (watch->json) {
-		object = mg_json_object();
-		mg_json_string(object, "type", "summary");
-		mg_json_hex(object, "events", watch->events);
-		mg_json_hex(object, "lost", watch->seq.lost);
-		mg_json_print(object, true);
-		fflush(stdout);
-	} else {
-		fflush(stdout);
-		fprintf(stderr, "%" PRIu64 " events, %" PRIu64 " lost\n", watch->events,
-			watch->seq.lost);
-	}
-	if (watch->malformed)
+	watch->output->summarize(watch);
+	if (malformed)
 		mg_complain("%" PRIu64 " messages were not understood; use the command and the module of the same version",
-			    watch->malformed);
+			    malformed);
+	if (mg_journal_failed())
+		mg_complain("%" PRIu64 " entries were not taken by the journal", mg_journal_failed());
+	return malformed || mg_journal_failed() ? MG_EXIT_WRONG : MG_EXIT_OK;
 }
 
 static int finish(struct watch *watch)
 {
-	switch (watch->ending) {
-	case OUTPUT_CLOSED:
+	if (watch->ending == OUTPUT_CLOSED)
 		return MG_EXIT_OK;
-	case FAILED:
+	if (watch->ending == FAILED)
 		return MG_EXIT_WRONG;
-	case UNLOADED:
-		mg_seq_settle_all(&watch->seq);
+	if (watch->ending == RUNNING) {
+		mg_seq_settle_all(&watch->listener.seq);
 		summarize(watch);
 		mg_complain("the module was unloaded");
 		return MG_EXIT_NOT_LOADED;
-	default:
-		drain(watch);
-		summarize(watch);
-		return watch->malformed ? MG_EXIT_WRONG : MG_EXIT_OK;
 	}
+	mg_listener_finish(&watch->listener, may_go_on, watch);
+	return summarize(watch);
 }
 
-/* Join, learn where the sequence is now, and say that we listen. */
+/* Join, and say that we listen. */
 static int start(struct watch *watch, unsigned int buffer)
 {
-	const struct timespec settle_in = { .tv_nsec = SETTLE_IN_MS * NS_PER_MS };
 	static const char *const modes[] = { "off", "audit", "enforce" };
 	struct mg_nl_status status;
-	int err, ret;
+	int ret;
 
-	ret = mg_nl_listen(&watch->nl, "watch", buffer);
+	ret = mg_listener_start(&watch->listener, "watch", buffer, &status);
 	if (ret)
 		return ret;
-	nanosleep(&settle_in, NULL);
-	err = mg_nl_status(&watch->nl, &status);
-	if (err) {
-		mg_complain("the module does not answer a status request: %s", strerror(-err));
-		return err == -EPERM ? MG_EXIT_NO_PERMISSION : MG_EXIT_WRONG;
-	}
-	watch->first = status.seq + 1;
-	watch->last = UINT64_MAX;
-	mg_seq_expect(&watch->seq, status.seq, now_ns());
 	fprintf(stderr, "listening: mode %s, policy generation %" PRIu64 ", %" PRIu32 " rules\n",
 		status.mode < ARRAY_SIZE(modes) ? modes[status.mode] : "unknown",
 		status.generation, status.rules);
+	if (watch->output->ready)
+		watch->output->ready();
 	return MG_EXIT_OK;
 }
 
@@ -352,6 +320,11 @@ static int watch_events(struct watch *watch, unsigned int buffer)
 	int signals, ret;
 
 	setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+	if (watch->output == &to_journal) {
+		ret = mg_journal_check();
+		if (ret)
+			return ret;
+	}
 	signals = block_signals();
 	if (signals < 0) {
 		mg_complain("cannot wait for signals: %s", strerror(errno));
@@ -362,7 +335,7 @@ static int watch_events(struct watch *watch, unsigned int buffer)
 		run_until_end(watch, signals);
 		ret = finish(watch);
 	}
-	mg_nl_close(&watch->nl);
+	mg_nl_close(&watch->listener.nl);
 	close(signals);
 	return ret;
 }
@@ -375,54 +348,97 @@ static bool parse_option(const char *name, uint64_t max, uint64_t *value)
 	return false;
 }
 
+static bool set_output(struct watch *watch, const struct output *output)
+{
+	if (watch->output != &as_text && watch->output != output) {
+		mg_complain("%s and %s exclude each other", watch->output->option, output->option);
+		return false;
+	}
+	watch->output = output;
+	return true;
+}
+
+static bool take_option(struct watch *watch, uint64_t *buffer, int option)
+{
+	switch (option) {
+	case 'j':
+		return set_output(watch, &as_json);
+	case 'h':
+		return set_output(watch, &as_hyperv);
+	case 'J':
+		return set_output(watch, &to_journal);
+	case 'n':
+		return parse_option("--count", UINT64_MAX, &watch->limit);
+	case 'b':
+		return parse_option("--buffer", BUFFER_KIB_MAX, buffer);
+	case 'v':
+		return mg_filter_add_vm(&watch->filter, optarg);
+	case 'm':
+		return mg_filter_add_msr(&watch->filter, optarg);
+	case 'V':
+		return mg_filter_add_verdict(&watch->filter, optarg);
+	case 'd':
+		return mg_filter_add_direction(&watch->filter, optarg);
+	default:
+		return false;
+	}
+}
+
 static int run_watch(const struct mg_command *command, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "json", no_argument, NULL, 'j' },
+		{ "hyperv", no_argument, NULL, 'h' },
+		{ "journal", no_argument, NULL, 'J' },
 		{ "count", required_argument, NULL, 'n' },
 		{ "buffer", required_argument, NULL, 'b' },
+		{ "vm", required_argument, NULL, 'v' },
+		{ "msr", required_argument, NULL, 'm' },
+		{ "verdict", required_argument, NULL, 'V' },
+		{ "dir", required_argument, NULL, 'd' },
 		{ 0 }
 	};
-	struct watch watch = { .seq.tell = tell_lost };
-	uint64_t buffer = BUFFER_KIB;
-	int option;
+	struct watch watch = { .output = &as_text };
+	uint64_t buffer = MG_BUFFER_KIB;
+	int option, ret = MG_EXIT_OK;
 
-	watch.seq.context = &watch;
-	while ((option = getopt_long(argc, argv, "jn:b:", options, NULL)) != -1) {
-		switch (option) {
-		case 'j':
-			watch.json = true;
-			break;
-		case 'n':
-			if (!parse_option("--count", UINT64_MAX, &watch.limit))
-				return mg_usage(command);
-			break;
-		case 'b':
-			if (!parse_option("--buffer", BUFFER_KIB_MAX, &buffer))
-				return mg_usage(command);
-			break;
-		default:
-			return mg_usage(command);
-		}
-	}
-	if (optind != argc) {
+	watch.listener.take = take_event;
+	watch.listener.context = &watch;
+	watch.listener.seq.tell = take_lost;
+	watch.listener.seq.context = &watch;
+	while (!ret && (option = getopt_long(argc, argv, "jn:b:", options, NULL)) != -1)
+		if (!take_option(&watch, &buffer, option))
+			ret = mg_usage(command);
+	if (!ret && optind != argc) {
 		mg_complain("watch takes no argument");
-		return mg_usage(command);
+		ret = mg_usage(command);
 	}
-	return watch_events(&watch, buffer * 1024);
+	if (!ret)
+		ret = watch_events(&watch, buffer * 1024);
+	mg_filter_free(&watch.filter);
+	return ret;
 }
 
 const struct mg_command mg_command_watch = {
 	.name = "watch",
-	.args = "[--json] [--count N] [--buffer KIB]",
+	.args = "[--json | --hyperv | --journal] [--vm VM] [--msr MSR] [--verdict VERDICT] [--dir DIR] [--count N] [--buffer KIB]",
 	.summary = "Print guests' accesses as they are denied, dropped, masked or audited",
 	.help =
-"Prints one line an event until interrupted, then how many came and how many were\n"
-"lost. What was lost is told from gaps in the sequence numbers, where the gap is.\n\n"
-"  -j, --json         one JSON object a line; 64-bit numbers are strings with\n"
-"                     hexadecimal numbers\n"
-"  -n, --count N      end after N events\n"
-"  -b, --buffer KIB   receive buffer (default 32768); a larger one survives longer\n"
-"                     bursts without loss\n",
+"Prints one line an event until interrupted, then how many came and how many accesses\n"
+"were lost. What was lost is told from gaps in the sequence numbers, where the gap is.\n"
+"An event may stand for several accesses that were alike: \"count\" says for how many.\n\n"
+"  -j, --json           one JSON object a line; 64-bit numbers are strings with\n"
+"                       hexadecimal numbers\n"
+"      --hyperv         one sentence an event, as Hyper-V's event 12550 reads\n"
+"      --journal        write entries of systemd's journal, and print none\n"
+"      --vm ID|pid:PID  only this VM's, by its id or its process id\n"
+"      --msr MSR        only of this MSR, of a range FIRST-LAST, or of that name\n"
+"      --verdict VERDICT  only those denied, dropped, masked or audited\n"
+"      --dir read|write   only these\n"
+"                       Each of the last four may be given several times. What is lost\n"
+"                       is told of all accesses, whatever is shown.\n"
+"  -n, --count N        end after N events were shown\n"
+"  -b, --buffer KIB     receive buffer (default 32768); a larger one survives longer\n"
+"                       bursts without loss\n",
 	.run = run_watch,
 };

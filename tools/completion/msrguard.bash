@@ -16,6 +16,12 @@ _msrguard_vms()
 	[[ ! -r $file ]] || awk '!/^#/ { print $1; print $2 }' "$file" 2>/dev/null
 }
 
+_msrguard_files()
+{
+	compopt -o filenames 2>/dev/null
+	mapfile -t COMPREPLY < <(compgen -f -- "$1")
+}
+
 _msrguard()
 {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
@@ -23,10 +29,10 @@ _msrguard()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		words='status load show explain add del mode verify watch help --help --version'
+		words='status load show explain add del mode verify watch check diff import learn help --help --version'
 	else
 		case $command in
-		help) ((COMP_CWORD > 2)) || words='status load show explain add del mode verify watch' ;;
+		help) ((COMP_CWORD > 2)) || words='status load show explain add del mode verify watch check diff import learn' ;;
 		status) words='--json --help' ;;
 		verify)
 			case $previous in
@@ -41,13 +47,38 @@ _msrguard()
 			esac
 			words='--json --count --buffer --help'
 			;;
-		load)
+		load | import)
 			if [[ $current != -* ]]; then
-				compopt -o filenames 2>/dev/null
-				mapfile -t COMPREPLY < <(compgen -f -- "$current")
+				_msrguard_files "$current"
 				return
 			fi
 			words='- --help'
+			;;
+		check | diff)
+			case $previous in
+			--vendor) words='intel amd hygon zhaoxin centaur' ;;
+			--family | --model | --stepping) return ;;
+			*)
+				if [[ $current != -* ]]; then
+					_msrguard_files "$current"
+					[[ $command != diff || active != "$current"* ]] || COMPREPLY+=(active)
+					return
+				fi
+				words='--json --vendor --family --model --stepping --help'
+				[[ $command == diff ]] || words+=' --strict --kernel-lists --print'
+				;;
+			esac
+			;;
+		learn)
+			case $previous in
+			--for | -f) return ;;
+			--vm) words=$(_msrguard_vms) ;;
+			--base | -b | --output | -o)
+				_msrguard_files "$current"
+				return
+				;;
+			*) words='--for --vm --base --output --help' ;;
+			esac
 			;;
 		add)
 			case $COMP_CWORD in

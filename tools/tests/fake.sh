@@ -7,100 +7,8 @@
 
 set -euo pipefail
 
-: "${MSRGUARD_BIN:?set it to the command to test, or run: make -C tools test}"
-for program in python3 flock script setpriv; do
-	if ! command -v "$program" >/dev/null; then
-		echo "Bail out! $program is missing; on Debian: apt-get install python3 util-linux"
-		exit 1
-	fi
-done
-
-WORK=$(mktemp -d)
-trap 'rm -rf "$WORK"' EXIT
-chmod 755 "$WORK"
-# Also for a user who may not look where the command was built.
-cp "$MSRGUARD_BIN" "$WORK/msrguard"
-FAKE_SO=$(cd "$(dirname "$MSRGUARD_BIN")" && pwd)/tests/fake_kernel.so
-[[ -f $FAKE_SO ]] || { echo "Bail out! $FAKE_SO is missing; run: make -C tools test"; exit 1; }
-
-export MSRGUARD_SYSFS=$WORK/sys LC_ALL=C.UTF-8
-ROOT=$MSRGUARD_SYSFS/kernel/msrguard
-HASH=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
-TESTS=0
-FAILED=0
-RC=0
-
-# The files of a healthy module.
-fresh()
-{
-	rm -rf "$MSRGUARD_SYSFS"
-	mkdir -p "$ROOT"/{policy,rules,stats,vms} "$MSRGUARD_SYSFS"/module/{kvm,kvm_amd}
-	echo enforce >"$ROOT/mode"
-	echo 7 >"$ROOT/policy/generation"
-	echo "$HASH" >"$ROOT/policy/hash"
-	printf 'default\t\t\tdeny\tdrop\n0x10\t\t\tallow\tdeny\n0x800-0x83f\t\tallow\tallow\n' \
-		>"$ROOT/policy/active"
-	: >"$ROOT/policy/error"
-	: >"$ROOT/policy/load"
-	: >"$ROOT/policy/commit"
-	: >"$ROOT/rules/add"
-	: >"$ROOT/rules/remove"
-	cat >"$ROOT/hooks" <<-END
-		# hook function mechanism state calls
-		exit-read kvm_emulate_rdmsr direct attached 12
-		bitmap kvm_msr_allowed direct attached 18446744073709551615
-		vcpu-created kvm_arch_vcpu_postcreate observer attached 2
-	END
-	echo 5 | tee "$ROOT"/stats/{reads,writes,denied,dropped,masked,audited} >"$ROOT/stats/sequence"
-	echo 0 | tee "$ROOT"/stats/{events_sent,events_lost} >"$ROOT/stats/unattributed"
-	cat >"$ROOT/vms/list" <<-END
-		#                 id        pid vcpus   reads writes denied dropped masked audited
-		                   3       4242     2   1 2 3 4 5 9007199254740993
-	END
-}
-
-# run [ARGUMENT...]: the command; sets RC, and the files out and err.
-run()
-{
-	RC=0
-	"$WORK/msrguard" "$@" >"$WORK/out" 2>"$WORK/err" </dev/null || RC=$?
-}
-
-# ok NAME COMMAND...: one test.
-ok()
-{
-	local name=$1
-	shift
-	TESTS=$((TESTS + 1))
-	if "$@"; then
-		echo "ok $TESTS - $name"
-	else
-		FAILED=$((FAILED + 1))
-		echo "not ok $TESTS - $name"
-		echo "# not so: $*"
-		echo "# exit status $RC"
-		sed 's/^/# stdout: /' "$WORK/out"
-		sed 's/^/# stderr: /' "$WORK/err"
-	fi
-}
-
-# ended RC [REGEX]: exit status, and a line on stderr.
-ended()
-{
-	[[ $RC == "$1" ]] || return 1
-	[[ $# == 1 ]] || grep -Eq -- "$2" "$WORK/err"
-}
-
-prints() { grep -Eq -- "$1" "$WORK/out"; }
-prints_not() { ! prints "$1"; }
-equal_lines() { [[ $(grep -Ec -- "$1" "$WORK/out") == "$2" ]]; }
-equals() { [[ $1 == "$2" ]]; }
-silent() { [[ ! -s $WORK/$1 ]]; }
-file_is() { [[ $(<"$ROOT/$1") == "$2" ]]; }
-# err_is: all of stderr is what stands on stdin.
-err_is() { diff "$WORK/err" - >"$WORK/diff"; }
-# json EXPRESSION: of the parsed output, called d.
-json() { python3 -c 'import json, sys; d = json.load(open(sys.argv[1])); sys.exit(not eval(sys.argv[2]))' "$WORK/out" "$1"; }
+# shellcheck source=tools/tests/lib.sh
+. "$(dirname "$0")/lib.sh"
 
 test_usage()
 {
@@ -113,7 +21,7 @@ test_usage()
 	ok "--help names the commands" prints '^  watch '
 	run --version
 	ok "--version" prints '^msrguard [0-9]+\.[0-9]+'
-	for command in status load show explain add del mode verify watch; do
+	for command in status load show explain add del mode verify watch top vms rules; do
 		run "$command" --help
 		ok "$command --help" ended 0
 		ok "$command --help says how it is used" prints "^usage: msrguard $command"
@@ -178,6 +86,7 @@ test_status()
 	ok "policy" prints '^policy +generation 7, 2 rules, default deny drop$'
 	ok "hash" prints "^hash +$HASH\$"
 	ok "counters" prints '^accesses +reads 5, writes 5, denied 5, dropped 5, masked 5, audited 5$'
+	ok "what became of them" prints '^accounted +20 of 20: sequence 10 \(overflowed 0\), quiet 5, pending 5$'
 	ok "hooks" prints '^bitmap +kvm_msr_allowed +direct +attached +18446744073709551615$'
 	ok "VMs" prints '^ +3 +4242 +2 +1 +2 +3 +4 +5 +9007199254740993$'
 	run status --json
@@ -248,9 +157,18 @@ test_status_problems()
 	ok "no hook is wrong" ended 1
 	fresh
 	echo 4 >"$ROOT/stats/events_lost"
+	echo 77 >"$ROOT/stats/lost"
 	run status
 	ok "lost events are wrong" ended 1
-	ok "and counted" prints '^wrong: 4 events did not reach'
+	ok "and counted" prints '^wrong: 4 events, which stand for 77 accesses, did not reach'
+	ok "beside what was sent" prints '^events +sent 0, lost 4 \(of 77 accesses\)$'
+	fresh
+	echo 3 >"$ROOT/stats/overflowed"
+	run status
+	ok "accesses told as a number are not wrong" ended 0
+	ok "but told" prints '^note:  3 accesses were told as a number only'
+	run status --json
+	ok "in JSON" json 'd["stats"] | {"overflowed": "0x3", "quiet": "0x5", "pending": "0x5", "sequence": "0xa", "lost": "0x0"} == d["stats"] and len(d["stats"]) == 14'
 	fresh
 	printf 'default\t\t\tallow\tallow\n' >"$ROOT/policy/active"
 	run status
@@ -312,7 +230,7 @@ test_not_loaded()
 	fresh
 	rm -rf "$ROOT"
 	echo 'default deny deny' >"$WORK/policy"
-	for command in status show mode 'mode off' "load $WORK/policy" 'add 0x10 allow deny' 'del 0x10' verify 'verify 3'; do
+	for command in status show mode 'mode off' "load $WORK/policy" 'add 0x10 allow deny' 'del 0x10' verify 'verify 3' vms rules 'top --once'; do
 		# shellcheck disable=SC2086 # the words of a command
 		run $command
 		ok "$command without the module" ended 3
@@ -352,10 +270,11 @@ test_permission()
 test_load()
 {
 	fresh
+	in_force 'default\t\t\tdeny\tdeny\n'
 	printf '# a policy\ndefault deny deny\n' >"$WORK/policy"
 	run load "$WORK/policy"
 	ok "load" ended 0
-	ok "reads back what is in force" prints "^policy loaded: generation 7, hash $HASH\$"
+	ok "reads back what is in force" prints "^policy loaded: generation 7, hash $(<"$ROOT/policy/hash")\$"
 	ok "stages the text" cmp -s "$WORK/policy" "$ROOT/policy/load"
 	ok "commits" file_is policy/commit 1
 	RC=0
@@ -373,10 +292,36 @@ test_load()
 	ok "too large" ended 1 'large: larger than 32 MiB'
 }
 
+# What is in force afterwards is compared with what was loaded.
+test_load_reads_back()
+{
+	printf 'default deny deny\n0x10 allow deny\n' >"$WORK/policy"
+	fresh
+	run load "$WORK/policy"
+	ok "load of what is not in force then" ended 1 'what is in force is not what was loaded: generation 7 has the hash 0123'
+	ok "says what to do" grep -q 'do: see what differs with "msrguard diff active .*/policy"' "$WORK/err"
+	ok "and nothing looks well" silent out
+	in_force 'default\t\t\tdeny\tdeny\n0x10\t\t\tallow\tdeny\n'
+	run load "$WORK/policy"
+	ok "load of what is in force then" ended 0
+	echo "$HASH" >"$ROOT/policy/hash"
+	run load "$WORK/policy"
+	ok "the right text with another hash" ended 1 'not what was loaded'
+	in_force 'default\t\t\tdeny\tdeny\n0x10\t\t\tallow\tallow\n'
+	printf 'default\t\t\tdeny\tdeny\n0x10\t\t\tallow\tdeny\n' | sha256sum | cut -d ' ' -f 1 >"$ROOT/policy/hash"
+	run load "$WORK/policy"
+	ok "the right hash of another text" ended 1 'not what was loaded'
+	printf 'default deny deny\n0x10 allow\n' >"$WORK/policy"
+	run load "$WORK/policy"
+	ok "what the module takes and the command does not" ended 1 'policy:2:11: the write column is missing'
+	ok "is told as that" ended 1 'command and the module of the same version'
+}
+
 test_load_lock()
 {
 	local holder loader waits=1
 	fresh
+	in_force 'default\t\t\tdeny\tdeny\n'
 	printf 'default deny deny\n' >"$WORK/policy"
 	exec {holder}<>"$ROOT/policy/load"
 	flock -x "$holder"
@@ -481,6 +426,7 @@ test_diagnosis()
 test_warnings()
 {
 	fresh
+	in_force 'default\t\t\tdeny\tdeny\n'
 	cd "$WORK"
 	printf 'default deny deny\n' >policy
 	run load policy
@@ -518,12 +464,7 @@ test_warnings()
 }
 
 # verify ARGUMENT...: the command, with the kernel that $WORK/kernel describes.
-verify()
-{
-	RC=0
-	LD_PRELOAD=$FAKE_SO FAKE_KERNEL=$WORK/kernel "$WORK/msrguard" verify "$@" \
-		>"$WORK/out" 2>"$WORK/err" </dev/null || RC=$?
-}
+verify() { run_fake verify "$@"; }
 
 # vms VM:PID:VCPUS...: what the module lists.
 vms()
@@ -535,9 +476,6 @@ vms()
 		echo "$id $pid $vcpus 0 0 0 0 0 0" >>"$ROOT/vms/list"
 	done
 }
-
-# kernel: its description stands on stdin.
-kernel() { cat >"$WORK/kernel"; }
 
 test_verify()
 {
@@ -1070,6 +1008,7 @@ test_status_garbage
 test_not_loaded
 test_permission
 test_load
+test_load_reads_back
 test_load_lock
 test_diagnosis
 test_warnings
@@ -1083,6 +1022,4 @@ test_show_mode
 test_explain
 # Only where this kernel does not really have the module.
 [[ -d /sys/kernel/msrguard ]] || test_watch_without_module
-echo "1..$TESTS"
-echo "# $((TESTS - FAILED)) passed, $FAILED failed"
-[[ $FAILED == 0 ]]
+end_tests

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What needs no kernel: messages, good and bad, to text and JSON; sequence gaps.
- * Prints TAP.
+ * Prints TAP. The rest is in unit_*.c.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,29 +15,19 @@
 #include "event.h"
 #include "msrguard.h"
 #include "seq.h"
+#include "unit.h"
 #include "verify_answer.h"
-
-#define MESSAGE_MAX	1024
-#define TEXT_MAX	1024
-#define NO_ATTR		0
 
 static unsigned int tests, failed;
 
-void *mg_alloc_check(void *allocated)
-{
-	if (!allocated)
-		abort();
-	return allocated;
-}
-
-static void check(bool good, const char *name)
+void check(bool good, const char *name)
 {
 	tests++;
 	failed += !good;
 	printf("%sok %u - %s\n", good ? "" : "not ", tests, name);
 }
 
-static void check_text(const char *got, const char *expected, const char *name)
+void check_text(const char *got, const char *expected, const char *name)
 {
 	bool good = !strcmp(got, expected);
 
@@ -46,12 +36,18 @@ static void check_text(const char *got, const char *expected, const char *name)
 		printf("# got:      %s# expected: %s", got, expected);
 }
 
-static struct nlmsghdr *new_message(void *buf)
+struct nlmsghdr *message_of(void *buf, uint8_t cmd)
 {
 	struct nlmsghdr *message = mnl_nlmsg_put_header(buf);
+	struct genlmsghdr *header = mnl_nlmsg_put_extra_header(message, sizeof(*header));
 
-	mnl_nlmsg_put_extra_header(message, sizeof(struct genlmsghdr));
+	header->cmd = cmd;
 	return message;
+}
+
+static struct nlmsghdr *new_message(void *buf)
+{
+	return message_of(buf, MSRGUARD_CMD_ACCESS_NTF);
 }
 
 static bool is_optional(uint16_t attr)
@@ -63,13 +59,21 @@ static bool is_optional(uint16_t attr)
 	case MSRGUARD_A_ACCESS_CPL:
 	case MSRGUARD_A_ACCESS_NESTED:
 	case MSRGUARD_A_ACCESS_WOULD_BE:
+	case MSRGUARD_A_ACCESS_COUNT:
+	case MSRGUARD_A_ACCESS_IMAGE_KIND:
+	case MSRGUARD_A_ACCESS_IMAGE_BASE:
+	case MSRGUARD_A_ACCESS_IMAGE_SIZE:
+	case MSRGUARD_A_ACCESS_IMAGE_CHECKSUM:
+	case MSRGUARD_A_ACCESS_IMAGE_TIMESTAMP:
+	case MSRGUARD_A_ACCESS_IMAGE_NAME:
+	case MSRGUARD_A_ACCESS_IMAGE_BUILD_ID:
 		return true;
 	default:
 		return false;
 	}
 }
 
-static void put_attribute(struct nlmsghdr *message, uint16_t attr)
+void put_attribute(struct nlmsghdr *message, uint16_t attr)
 {
 	switch (attr) {
 	case MSRGUARD_A_ACCESS_SEQ:
@@ -124,11 +128,35 @@ static void put_attribute(struct nlmsghdr *message, uint16_t attr)
 	case MSRGUARD_A_ACCESS_GENERATION:
 		mnl_attr_put_u64(message, attr, 9);
 		break;
+	case MSRGUARD_A_ACCESS_COUNT:
+		mnl_attr_put_u64(message, attr, 5);
+		break;
+	case MSRGUARD_A_ACCESS_IMAGE_KIND:
+		mnl_attr_put_u8(message, attr, MSRGUARD_IMAGE_KIND_PE);
+		break;
+	case MSRGUARD_A_ACCESS_IMAGE_BASE:
+		mnl_attr_put_u64(message, attr, 0xfffff807452b0000);
+		break;
+	case MSRGUARD_A_ACCESS_IMAGE_SIZE:
+		mnl_attr_put_u64(message, attr, 0x1f000);
+		break;
+	case MSRGUARD_A_ACCESS_IMAGE_CHECKSUM:
+		mnl_attr_put_u32(message, attr, 0x68c4f);
+		break;
+	case MSRGUARD_A_ACCESS_IMAGE_TIMESTAMP:
+		mnl_attr_put_u32(message, attr, 0x59fb8dec);
+		break;
+	case MSRGUARD_A_ACCESS_IMAGE_NAME:
+		mnl_attr_put_strz(message, attr, "esif_lf.sys");
+		break;
+	case MSRGUARD_A_ACCESS_IMAGE_BUILD_ID:
+		mnl_attr_put(message, attr, 4, "\x01\xab\x00\xff");
+		break;
 	}
 }
 
 /* An event with all attributes, or without the optional ones, or without @left_out. */
-static struct nlmsghdr *make_event(void *buf, bool optional, uint16_t left_out)
+struct nlmsghdr *make_event(void *buf, bool optional, uint16_t left_out)
 {
 	struct nlmsghdr *message = new_message(buf);
 	uint16_t attr;
@@ -139,8 +167,8 @@ static struct nlmsghdr *make_event(void *buf, bool optional, uint16_t left_out)
 	return message;
 }
 
-static void print_to(char *text, const struct mg_event *event,
-		     void (*print)(const struct mg_event *event))
+void print_to(char *text, const struct mg_event *event,
+	      void (*print)(const struct mg_event *event))
 {
 	FILE *terminal = stdout, *memory = fmemopen(text, TEXT_MAX, "w");
 
@@ -158,11 +186,11 @@ static void test_full_event(void)
 	check(mg_event_decode(make_event(buf, true, NO_ATTR), &event), "full event decodes");
 	print_to(text, &event, mg_event_print_text);
 	check_text(text,
-		   "time=12.000000034 vm=3 pid=4242 vcpu=1 msr=0xc0000080 dir=write origin=nested-list value=0xfedcba9876543211 old=0x0 pc=0xffffffff81000000 cpl=3 nested=1 verdict=audited would_be=denied rule=0xc0000080-0xc0000082 generation=9 seq=77\n",
+		   "time=12.000000034 vm=3 pid=4242 vcpu=1 msr=0xc0000080 dir=write origin=nested-list value=0xfedcba9876543211 old=0x0 pc=0xffffffff81000000 cpl=3 nested=1 verdict=audited would_be=denied rule=0xc0000080-0xc0000082 generation=9 seq=77 count=5 image=esif_lf.sys image_kind=pe image_base=0xfffff807452b0000 image_size=0x1f000 checksum=0x68c4f timestamp=0x59fb8dec build_id=01ab00ff name=MSR_EFER\n",
 		   "full event as text");
 	print_to(text, &event, mg_event_print_json);
 	check_text(text,
-		   "{\"type\":\"access\",\"time\":\"0x2cb417822\",\"vm\":\"0x3\",\"pid\":4242,\"vcpu\":1,\"msr\":\"0xc0000080\",\"dir\":\"write\",\"origin\":\"nested-list\",\"value\":\"0xfedcba9876543211\",\"old\":\"0x0\",\"pc\":\"0xffffffff81000000\",\"cpl\":3,\"nested\":true,\"verdict\":\"audited\",\"would_be\":\"denied\",\"rule\":\"0xc0000080-0xc0000082\",\"generation\":\"0x9\",\"seq\":\"0x4d\"}\n",
+		   "{\"type\":\"access\",\"time\":\"0x2cb417822\",\"vm\":\"0x3\",\"pid\":4242,\"vcpu\":1,\"msr\":\"0xc0000080\",\"dir\":\"write\",\"origin\":\"nested-list\",\"value\":\"0xfedcba9876543211\",\"old\":\"0x0\",\"pc\":\"0xffffffff81000000\",\"cpl\":3,\"nested\":true,\"verdict\":\"audited\",\"would_be\":\"denied\",\"rule\":\"0xc0000080-0xc0000082\",\"generation\":\"0x9\",\"seq\":\"0x4d\",\"count\":\"0x5\",\"image\":\"esif_lf.sys\",\"image_kind\":\"pe\",\"image_base\":\"0xfffff807452b0000\",\"image_size\":\"0x1f000\",\"checksum\":\"0x68c4f\",\"timestamp\":\"0x59fb8dec\",\"build_id\":\"01ab00ff\",\"name\":\"MSR_EFER\"}\n",
 		   "full event as JSON");
 }
 
@@ -175,7 +203,7 @@ static void test_sparse_event(void)
 	      "event without optional attributes decodes");
 	print_to(text, &event, mg_event_print_text);
 	check_text(text,
-		   "time=12.000000034 vm=3 pid=4242 vcpu=1 msr=0xc0000080 dir=write origin=nested-list value=unknown old=unknown pc=unknown cpl=unknown nested=0 verdict=audited would_be=audited rule=0xc0000080-0xc0000082 generation=9 seq=77\n",
+		   "time=12.000000034 vm=3 pid=4242 vcpu=1 msr=0xc0000080 dir=write origin=nested-list value=unknown old=unknown pc=unknown cpl=unknown nested=0 verdict=audited would_be=audited rule=0xc0000080-0xc0000082 generation=9 seq=77 count=1 image=unknown image_kind=unknown image_base=unknown image_size=unknown checksum=unknown timestamp=unknown build_id=unknown name=MSR_EFER\n",
 		   "what is not known is shown as unknown");
 	print_to(text, &event, mg_event_print_json);
 	check(strstr(text, "\"value\":null,\"old\":null,\"pc\":null,\"cpl\":null,\"nested\":false"),
@@ -248,9 +276,14 @@ static void test_wrong_size(void)
 	bool good;
 
 	for (attr = MSRGUARD_A_ACCESS_SEQ; attr <= MSRGUARD_A_ACCESS_MAX; attr++) {
+		if (attr == MSRGUARD_A_ACCESS_IMAGE_NAME ||
+		    attr == MSRGUARD_A_ACCESS_IMAGE_BUILD_ID)
+			continue;
 		good = true;
+		/* No event stands for no access. */
+		payload[0] = 1;
 		for (size = 0; size <= sizeof(payload); size++) {
-			message = make_event(buf, true, attr);
+			message = make_event(buf, attr != MSRGUARD_A_ACCESS_SEQ, attr);
 			mnl_attr_put(message, attr, size, payload);
 			if (mg_event_decode(message, &event) != (size == right_size(attr)))
 				good = false;
@@ -286,7 +319,7 @@ static void test_strange(void)
 static void test_noise(void)
 {
 	char buf[MESSAGE_MAX] = { 0 };
-	struct nlmsghdr *message = make_event(buf, true, NO_ATTR);
+	struct nlmsghdr *message = make_event(buf, false, NO_ATTR);
 	uint32_t whole = message->nlmsg_len, len, i;
 	unsigned int round, accepted = 0;
 	struct mg_event event;
@@ -302,6 +335,7 @@ static void test_noise(void)
 	}
 	check(!accepted, "a message that is cut short is refused");
 	accepted = 0;
+	whole = make_event(buf, true, NO_ATTR)->nlmsg_len;
 
 	srand(1);
 	for (round = 0; round < 100000; round++) {
@@ -442,6 +476,11 @@ static void note_loss(void *context, uint64_t first, uint64_t last)
 		 last);
 }
 
+static void saw(struct mg_seq *seq, uint64_t number, uint64_t now)
+{
+	mg_seq_saw(seq, number, number, now);
+}
+
 static void test_sequence(void)
 {
 	char text[TEXT_MAX] = "";
@@ -450,24 +489,24 @@ static void test_sequence(void)
 	mg_seq_expect(&seq, 100, 0);
 	mg_seq_settle_all(&seq);
 	check(!seq.lost, "what was before the start is not lost");
-	mg_seq_saw(&seq, 99, 0);
-	mg_seq_saw(&seq, 101, 0);
-	mg_seq_saw(&seq, 102, 0);
+	saw(&seq, 99, 0);
+	saw(&seq, 101, 0);
+	saw(&seq, 102, 0);
 	check(!seq.nr_gaps && !*text, "no gap in a sequence without one");
 
-	mg_seq_saw(&seq, 105, 10);
+	saw(&seq, 105, 10);
 	mg_seq_settle(&seq, 10 + MG_SEQ_PATIENCE - 1);
 	check(!*text, "a gap is no loss at once");
-	mg_seq_saw(&seq, 104, 20);
-	mg_seq_saw(&seq, 103, 30);
+	saw(&seq, 104, 20);
+	saw(&seq, 103, 30);
 	check(!seq.nr_gaps, "late events close the gap");
 
-	mg_seq_saw(&seq, 111, 1000);
-	mg_seq_saw(&seq, 108, 1000);
+	saw(&seq, 111, 1000);
+	saw(&seq, 108, 1000);
 	mg_seq_settle(&seq, 1000 + MG_SEQ_PATIENCE);
 	check_text(text, "106-107 109-110 ", "what stays away is lost");
 	check(seq.lost == 4, "and counted");
-	mg_seq_saw(&seq, 107, 2000);
+	saw(&seq, 107, 2000);
 	check(seq.lost == 4 && !seq.nr_gaps, "what comes after it was given up changes nothing");
 
 	*text = '\0';
@@ -478,7 +517,7 @@ static void test_sequence(void)
 	check_text(text, "112-120 ", "a loss at the end is seen");
 
 	*text = '\0';
-	mg_seq_saw(&seq, 1ull << 62, 4000);
+	saw(&seq, 1ull << 62, 4000);
 	mg_seq_settle_all(&seq);
 	check(seq.lost == (1ull << 62) - 121 + 13, "a huge gap costs nothing");
 }
@@ -492,13 +531,13 @@ static void test_many_gaps(void)
 
 	mg_seq_expect(&seq, 0, 0);
 	for (i = 1; i <= 200; i++)
-		mg_seq_saw(&seq, 10 * i, 0);
+		saw(&seq, 10 * i, 0);
 	check(seq.nr_gaps == MG_SEQ_GAPS, "the table of gaps is full");
 	check(seq.lost == 9 * (200 - MG_SEQ_GAPS), "the oldest were given up");
-	mg_seq_saw(&seq, 10 * 200 - 5, 0);
+	saw(&seq, 10 * 200 - 5, 0);
 	check(seq.nr_gaps == MG_SEQ_GAPS && seq.lost == 9 * (201 - MG_SEQ_GAPS),
 	      "splitting a gap in a full table gives up the oldest");
-	mg_seq_saw(&seq, 10 * (202 - MG_SEQ_GAPS) - 5, 0);
+	saw(&seq, 10 * (202 - MG_SEQ_GAPS) - 5, 0);
 	mg_seq_settle_all(&seq);
 	/* The oldest was split in two, of which the first part was given up. */
 	check(seq.lost == 200 * 9 - 2, "all is accounted for");
@@ -534,7 +573,7 @@ static void test_random(void)
 		}
 		for (i = 0; i < EVENTS; i++)
 			if (come[late[i]])
-				mg_seq_saw(&seq, late[i], 0);
+				saw(&seq, late[i], 0);
 		mg_seq_expect(&seq, EVENTS, 0);
 		mg_seq_settle_all(&seq);
 		if (seq.lost != missing)
@@ -558,6 +597,11 @@ int main(void)
 	test_sequence();
 	test_many_gaps();
 	test_random();
+	test_ranges();
+	test_events();
+	test_filter();
+	test_journal();
+	test_top();
 	printf("1..%u\n", tests);
 	return failed ? 1 : 0;
 }

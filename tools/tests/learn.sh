@@ -1,0 +1,300 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Usage: MSRGUARD_BIN=FILE tools/tests/learn.sh
+#
+# Tests "msrguard learn" without the module, with stand-ins for the kernel's netlink and for what
+# publishes a policy. Prints TAP.
+
+set -euo pipefail
+
+# shellcheck source=tools/tests/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tools/tests/events.sh
+. "$(dirname "$0")/events.sh"
+
+FAKE_MODULE=${FAKE_SO%/*}/fake_module.so
+[[ -f $FAKE_MODULE ]] || { echo "Bail out! $FAKE_MODULE is missing; run: make -C tools test"; exit 1; }
+export MSRGUARD_CPU=amd:0x19:0x21:0x2 MSRGUARD_RUN=$WORK/run
+KEPT=$MSRGUARD_RUN/msrguard-learn.policy
+OLD='default\t\t\tdeny\tdrop\n0x10\t\t\tallow\tdeny\n'
+cd "$WORK"
+
+# begin: a healthy module with the policy OLD in force, and nothing left from before.
+begin()
+{
+	fresh
+	in_force "$OLD"
+	mkdir -p "$ROOT/events"
+	echo 1000 >"$ROOT/events/window"
+	rm -rf "$MSRGUARD_RUN"
+	mkdir "$MSRGUARD_RUN"
+}
+
+# learn [ARGUMENT...]: with the events on which $WORK/kernel decides.
+learn()
+{
+	RC=0
+	LD_PRELOAD="$FAKE_SO $FAKE_MODULE" FAKE_KERNEL=$WORK/kernel "$WORK/msrguard" learn "$@" \
+		>"$WORK/out" 2>"$WORK/err" </dev/null || RC=$?
+}
+
+# Policies have a generation more each time; that of the learning is 8.
+seen() { event "$1" generation=8 verdict=1 would-be=2 "${@:2}"; }
+end_of_events() { printf 'sequence %d\nwait 100\nsignal 2\n' "$1"; }
+rules() { grep -v '^$' out | sed '1,3d'; }
+rules_are()
+{
+	cat >expected
+	rules | diff - expected >"$WORK/diff"
+}
+
+# All is as it was.
+put_back()
+{
+	[[ $(<"$ROOT/policy/active") == "$(printf '%b' "$OLD")" && $(<"$ROOT/mode") == "${1:-enforce}" &&
+		$(<"$ROOT/events/window") == 1000 && ! -e $KEPT ]]
+}
+
+story()
+{
+	# EFER: SCE and NXE set, LME cleared, by two writes; and reads.
+	seen 1 msr=0xc0000080 dir=1 old=0x500 value=0x501 kind=2 image=vmlinux
+	seen 2 msr=0xc0000080 dir=1 old=0x501 value=0x801 kind=2 image=vmlinux vm=4
+	seen 3 msr=0xc0000080 dir=0 kind=2 image=vmlinux
+	seen 4 msr=0xc0000080 dir=0 kind=2 image=vmlinux
+	# Written with what is there already.
+	seen 5 msr=0x1a0 dir=1 old=0x850089 value=0x850089
+	# Only read.
+	seen 6 msr=0xfe dir=0
+	# Everything changed.
+	seen 7 msr=0x277 dir=1 old=0 value=0xffffffffffffffff
+	# KVM cannot read it.
+	seen 8 msr=0x4b564d06 dir=1 value=0xec kind=3 image=kvm
+	# A command.
+	seen 9 msr=0x49 dir=1 value=1
+	# Dangerous: all of it, a part of it, a read.
+	seen 10 msr=0xc0010020 dir=1 value=0xffff888000000000
+	seen 11 msr=0xc0010015 dir=1 old=0 value=0x40100 dir=1
+	seen 12 msr=0xc0010015 dir=0
+	seen 13 msr=0xc0010299 dir=0
+	# Under another policy: before the learning.
+	event 14 generation=7 msr=0x999 dir=0
+	# No name.
+	seen 15 msr=0xbad dir=0 vm=1
+	seen 16 msr=0xbad dir=0 vm=2
+	seen 17 msr=0xbad dir=0 vm=3
+	seen 18 msr=0xbad dir=0 vm=4
+	seen 19 msr=0xbad dir=0 vm=5
+	end_of_events 19
+}
+
+test_learn()
+{
+	begin
+	story >kernel
+	learn
+	ok "learn" ended 0
+	ok "says what it does" ended 0 '^learning until it is interrupted: until then NOTHING is blocked'
+	ok "proposes what was seen, and no more" rules_are <<-'END'
+		default		deny	deny
+		0x49		deny	mask=0x1,deny	# MSR_IA32_PRED_CMD: 1 write; VM 3; image unknown
+		0xfe		allow	deny	# MSR_MTRRcap: 1 read; VM 3; image unknown
+		0x1a0		deny	mask=0x0,deny	# MSR_IA32_MISC_ENABLE: 1 write; VM 3; image unknown
+		0x277		deny	allow	# MSR_IA32_CR_PAT: 1 write; VM 3; image unknown
+		0xbad		allow	deny	# no name known: 5 reads; VM 1, 2, 3, 4 and others; image unknown
+		0x4b564d06		deny	allow	# MSR_KVM_ASYNC_PF_INT: 1 write; VM 3; image kvm; what a write changed is not known
+		0xc0000080		allow	mask=0xd01,deny	# MSR_EFER: 2 reads, 2 writes; VM 3, 4; image vmlinux
+		0xc0010015		allow	mask=0x100,deny	# MSR_K7_HWCR: 1 read, 1 write; VM 3; image unknown
+		# 0xc0010015		allow	mask=0x40100,deny	# not proposed: HWCR: opens machine-check status to forged errors, and locks SMM, AMD PPRs
+		# 0xc0010020: MSR_AMD64_PATCH_LOADER: 1 write; VM 3; image unknown
+		# 0xc0010020		deny	mask=0xffff888000000000,deny	# not proposed: loads microcode ("Patch Loader", AMD PPRs)
+		# 0xc0010299: MSR_AMD_RAPL_POWER_UNIT: 1 read; VM 3; image unknown
+		# 0xc0010299		allow	deny	# not proposed: energy meters tell what others compute (CVE-2020-8694, CVE-2020-12912, PLATYPUS)
+	END
+	ok "sums it up" ended 0 '^18 accesses to 10 MSRs, 8 rules proposed, 3 MSRs with something dangerous left out, 0 left to the base'
+	ok "audits meanwhile" diff "$ROOT/policy/committed.1" - <<<'default deny deny audit'
+	ok "and puts back what was in force" put_back
+	ok "which is published" cmp "$ROOT/policy/committed.2" "$ROOT/policy/active"
+	cp out proposal
+	run check --json proposal
+	ok "what is proposed is a policy" json 'not [f for f in d["files"][0]["findings"] if f["severity"] == "error" or f["id"] == "dangerous"]'
+	begin
+	learn --vm 4 -o proposal
+	ok "of one VM, to a file" ended 0
+	ok "prints nothing" silent out
+	cp proposal out
+	ok "just that VM's" rules_are <<-'END'
+		default		deny	deny
+		0xbad		allow	deny	# no name known: 1 read; VM 4; image unknown
+		0xc0000080		deny	mask=0xd00,deny	# MSR_EFER: 1 write; VM 4; image vmlinux
+	END
+}
+
+test_learn_base()
+{
+	begin
+	mkdir -p "dir x"
+	printf '# a base\ndefault deny deny\n[amd]\n0x10 allow deny\n0x79 deny deny\n[other]\n[all]\n0xc0010000-0xc001001f mask=0xff deny quiet\n' >"dir x/base"
+	{
+		seen 1 msr=0x1a0 dir=0
+		seen 2 msr=0x79 dir=1 value=0x1000 first=0x79 last=0x79
+		seen 3 msr=0x79 dir=1 value=0x1000 first=0x79 last=0x79
+		seen 4 msr=0xc0010015 dir=0 first=0xc0010000 last=0xc001001f
+		end_of_events 4
+	} >kernel
+	learn --base "dir x/base"
+	ok "learn with a base" ended 0 '^4 accesses to 3 MSRs, 1 rule proposed, .* 2 left to the base'
+	ok "whose rules only audit" diff "$ROOT/policy/committed.1" - <<-'END'
+		default deny deny audit
+		0x10 allow deny audit
+		0x79 deny deny audit
+		0xc0010000-0xc001001f mask=0xff deny audit quiet
+	END
+	ok "the base is included, and its rules are left" rules_are <<-END
+		include "$WORK/dir x/base"
+		# 0x79: 2 writes, which the rule for 0x79 does not allow; it is left as it is
+		0x1a0		allow	deny	# MSR_IA32_MISC_ENABLE: 1 read; VM 3; image unknown
+		# 0xc0010015: 1 read, which the rule for 0xc0010000-0xc001001f does not allow; it is left as it is
+	END
+	cp out proposal
+	run diff "dir x/base" proposal
+	ok "the proposal is the base and what was seen" out_is <<-'END'
+		A: dir x/base
+		B: proposal
+		B allows what A does not:
+		  0x1a0 (MSR_IA32_MISC_ENABLE): reads (A: deny; B: allow)
+	END
+	ok "what was in force is put back" put_back
+	begin
+	printf 'default allow deny\n' >base
+	learn --base base
+	ok "a base that allows by default" ended 1 'base:1: a base denies by default'
+	ok "changes nothing" put_back
+	printf 'default deny deny\n0x10 allow\n' >base
+	learn --base base
+	ok "a base that is no policy" ended 1 '^base:2:11: the write column is missing'
+	ok "changes nothing" put_back
+}
+
+# However it ends, what was in force is put back; and what is missing is told.
+test_learn_ends()
+{
+	begin
+	{ seen 1 msr=0x1a0 dir=0; echo sequence 1; } >kernel
+	SECONDS=0
+	learn --for 1
+	ok "after some time" ended 0 '^learning for 1 seconds'
+	ok "not before" [ "$SECONDS" -ge 1 ]
+	ok "puts back" put_back
+	begin
+	echo off >"$ROOT/mode"
+	{ seen 1 msr=0x1a0 dir=0; echo sequence 1; echo signal 15; } >kernel
+	learn --for 1d
+	ok "by SIGTERM, from mode off" ended 0
+	ok "the mode is put back too" put_back off
+	begin
+	{ seen 1 msr=0x1a0 dir=0; seen 5 msr=0x1a1 dir=0; end_of_events 5; } >kernel
+	learn
+	ok "lost accesses are no success" ended 1 '^msrguard: 3 accesses were lost or came as a number only'
+	ok "but there is a proposal" prints '^0x1a1'
+	ok "puts back" put_back
+	begin
+	{ seen 1 msr=0x1a0 dir=0; overflowed 9 8; end_of_events 9; } >kernel
+	learn
+	ok "nor are those without a name" ended 1 '^msrguard: 8 accesses were lost or came as a number only'
+	begin
+	{ seen 1 msr=0x1a0 dir=1 old=0 value=1; seen 9 count=8 msr=0x1a0 dir=1 old=0 value=1; end_of_events 9; } >kernel
+	learn
+	ok "of what is folded not all is known" prints '^0x1a0.*deny	allow	# .*9 writes; .*what a write changed is not known'
+	begin
+	{ seen 1 msr=0x1a0 dir=0; echo failure 5; } >kernel
+	learn
+	ok "an error on the way" ended 1 'cannot receive events: Input/output error'
+	ok "puts back" put_back
+	ok "and proposes nothing" silent out
+	begin
+	{ seen 1 msr=0x1a0 dir=0; echo gone; } >kernel
+	learn
+	ok "a module that goes" ended 3 'the module was unloaded'
+	ok "leaves nothing to put back" [ ! -e "$KEPT" ]
+	begin
+	{ seen 1 msr=0x1a0 dir=0; end_of_events 1; } >kernel
+	learn -o no/such/file
+	ok "a proposal that cannot be written" ended 1 '^msrguard: no/such/file: No such file'
+	ok "puts back" put_back
+	ok "no temporary file is left" [ -z "$(find . -name '*.tmp')" ]
+}
+
+test_learn_disturbed()
+{
+	begin
+	{ seen 1 msr=0x1a0 dir=0; echo wait 2000; end_of_events 1; } >kernel
+	# As soon as the learning has begun.
+	(
+		until [[ $(<"$ROOT/events/window") == 0 && $(<"$ROOT/policy/generation") == 8 ]]; do
+			sleep 0.05
+		done
+		sleep 0.3
+		echo 77 >"$ROOT/policy/generation"
+	) &
+	learn
+	wait
+	ok "another policy meanwhile" ended 1 'somebody else has published a policy meanwhile \(generation 77\): it is left in force'
+	ok "stays" [ ! -e "$ROOT/policy/committed.2" ]
+	ok "the old one is kept" diff "$KEPT" <(printf '%b' "$OLD")
+	ok "and named" grep -q "do: msrguard load $KEPT" err
+	ok "the window is put back" file_is events/window 1000
+	fresh
+	in_force "$OLD"
+	mkdir -p "$ROOT/events"
+	echo 1000 >"$ROOT/events/window"
+	learn
+	ok "a trace of a learning that was killed" ended 1 'msrguard-learn.policy is there: a learning was killed'
+	ok "is not overwritten" diff "$KEPT" <(printf '%b' "$OLD")
+	ok "and nothing is published" [ ! -e "$ROOT/policy/committed.1" ]
+	begin
+	{ seen 1 msr=0x1a0 dir=0; end_of_events 1; } >kernel
+	FAKE_REFUSE=2 learn
+	ok "a policy that cannot be put back" ended 1 'could NOT be put back: nothing is blocked'
+	ok "is kept" diff "$KEPT" <(printf '%b' "$OLD")
+	begin
+	FAKE_REFUSE=1 learn
+	ok "a learning that cannot begin" ended 1 '^<policy for learning>: refused by the test'
+	ok "changes nothing" put_back
+	begin
+	rm "$ROOT/events/window"
+	learn
+	ok "a module without a window" ended 1 'events/window is not there'
+	ok "nothing is published" [ ! -e "$ROOT/policy/committed.1" ]
+	ok "nothing is kept" [ ! -e "$KEPT" ]
+	begin
+	rm -rf "$MSRGUARD_RUN"
+	learn
+	ok "no place to keep the old policy" ended 1 'cannot keep the policy in force as .*: No such file'
+	ok "nothing is published" [ ! -e "$ROOT/policy/committed.1" ]
+	rm -rf "$ROOT"
+	run learn
+	ok "no module" ended 3
+}
+
+test_learn_usage()
+{
+	local bad
+	begin
+	for bad in 0 10x -1 '' m 31d 99999999999999999999 1.5h '5 m'; do
+		learn --for "$bad"
+		ok "--for '$bad'" ended 2 'for takes a time such as 90s, 10m or 2h'
+	done
+	learn --vm x
+	ok "--vm x" ended 2 'vm takes'
+	learn file
+	ok "learn takes no argument" ended 2 'learn takes no argument'
+	ok "nothing is published" [ ! -e "$ROOT/policy/committed.1" ]
+}
+
+test_learn
+test_learn_base
+test_learn_ends
+test_learn_disturbed
+test_learn_usage
+end_tests
