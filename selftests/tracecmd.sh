@@ -176,15 +176,20 @@ test_filters()
 	ok "a filter on a field that is not there is told" prints 'Field not found'
 }
 
-# It prints what fills a page of the ring buffer, some thirty events, and may lose the rest at its
-# end (trace-cmd 3.1.6). So there are more, one an access, on one CPU.
+# It waits until the buffer is half full, unless told otherwise; it then prints what fills a page,
+# some thirty events, and may lose the rest at its end (trace-cmd 3.1.6). So there are more, one an
+# access, on one CPU.
 test_stream()
 {
-	local streamed window=/sys/kernel/msrguard/events/window
+	local streamed window=/sys/kernel/msrguard/events/window percent=/sys/kernel/tracing/buffer_percent
+	local before
+	before=$(<"$percent")
+	echo 0 >"$percent"
 	[[ ! -e $window ]] || echo 0 >"$window"
 	# shellcheck disable=SC2016 # for that shell
 	run trace-cmd stream -e "$EVENT" -f 'msr == 0x174' \
 		sh -c '"$GUEST" write 0x79 5 2 && taskset -c 0 "$GUEST" write 0x174 1 400 && sleep 3'
+	echo "$before" >"$percent"
 	ok "stream with a filter" ended 0
 	streamed=$(accesses '(^| )msr=0x174 .*verdict=denied')
 	ok "prints events" test "$streamed" -ge 300
