@@ -21,7 +21,7 @@ test_usage()
 	ok "--help names the commands" prints '^  watch '
 	run --version
 	ok "--version" prints '^msrguard [0-9]+\.[0-9]+'
-	for command in status load show explain add del mode verify watch top vms rules; do
+	for command in status load show explain add del mode verify watch top vms rules check diff import learn; do
 		run "$command" --help
 		ok "$command --help" ended 0
 		ok "$command --help says how it is used" prints "^usage: msrguard $command"
