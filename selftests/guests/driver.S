@@ -25,7 +25,6 @@ mg_rewrite:
 	shrq	$32, %r9
 	movl	%r9d, 0x58(%r8)
 	movw	$0x5a4d, (%rcx)
-	pause
 	movw	$0, (%rcx)
 	movl	%edx, 0x08(%r8)
 	movq	%rdx, %r9
