@@ -240,7 +240,7 @@ static uint64_t part_of(struct vm *vm, enum part part)
 	}
 }
 
-TEST_F(image, damaged)
+TEST_F_TIMEOUT(image, damaged, 120)
 {
 	const struct pe_image *image = &pe_images[PE_DRIVER];
 
@@ -340,7 +340,7 @@ static void *rewrite(void *context)
  * none of which may mix the two. The image is where little lies below it, so that a look-up that
  * finds no header does not spend the VM's budget.
  */
-TEST_F(image, rewritten_while_read)
+TEST_F_TIMEOUT(image, rewritten_while_read, 600)
 {
 	const unsigned int tries = 3000;
 	const struct pe_image *image = &pe_images[PE_DRIVER];
