@@ -32,6 +32,7 @@ help:
 	@echo '  make fuzz              libFuzzer on what reads text and guest memory (SECONDS=, TARGETS=)'
 	@echo '  make test-host         only the selftests on one host (HOST= or KERNEL=, TESTS=)'
 	@echo '  make test-all          all selftests on all hosts: some two hours'
+	@echo '  make test-guests       real guests under the baseline policy, all of them (HOST=): an hour'
 	@echo '  make test-debug        the selftests on kernels that look for faults (HOST=, TESTS=)'
 	@echo '  make bench             what an access costs, counted in instructions (HOST=)'
 	@echo '  make style             checkpatch, sparse, W=1, shellcheck'
@@ -69,7 +70,7 @@ lab:
 	@scripts/deps build lab
 	@scripts/lab/shell $(or $(HOST),$(KERNEL))
 
-.PHONY: test test-all kunit fuzz test-host test-debug bench
+.PHONY: test test-all test-guests kunit fuzz test-host test-debug bench
 test:
 	@scripts/test
 
@@ -86,6 +87,10 @@ fuzz:
 test-host:
 	@scripts/deps build lab
 	@scripts/lab/run-tests $(or $(HOST),$(KERNEL)) $(TESTS)
+
+test-guests:
+	@scripts/deps build lab
+	@MSRGUARD_GUESTS=all scripts/lab/run-tests $(or $(HOST),amd-6.12) baseline.sh
 
 test-debug:
 	@scripts/test-debug $(HOST) $(TESTS)

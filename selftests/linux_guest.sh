@@ -3,12 +3,12 @@
 # Usage: selftests/linux_guest.sh, as root in a host with KVM and one CPU
 #
 # A real guest, Debian's kernel under QEMU, held by a policy from its boot on: what its
-# root may do and what not, a rule that changes under it, what the host is told, and the
-# module going and coming back. Prints TAP. (In an emulated host with two CPUs such a guest
+# root may do and what not, a rule that changes under it, what the host is told (its kernel
+# and a module in it by their build ids), and the module going and coming back. Prints TAP. (In an emulated host with two CPUs such a guest
 # stalls, with and without msrguard.)
 #
 #   MSRGUARD_KO   the module
-#   linux-guest/  beside this program: guest.sh, guest-vmlinux, guest-initrd
+#   linux-guest/  beside this program: guest.sh, guest-vmlinux, guest-initrd, mg_guest.ko
 
 set -euo pipefail
 
@@ -20,7 +20,7 @@ die()
 
 [[ $(id -u) == 0 ]] || die "run this as root in a test host, not on a machine that matters"
 KO=${MSRGUARD_KO:?set it to the msrguard.ko to test}
-for program in msrguard trace-cmd python3 qemu-system-x86_64; do
+for program in msrguard trace-cmd python3 qemu-system-x86_64 readelf; do
 	command -v "$program" >/dev/null || die "$program is missing"
 done
 PARTS=$(cd "$(dirname "$0")" && pwd)/linux-guest
@@ -107,6 +107,29 @@ s = [o for o in lines if o["type"] == "summary"]
 sys.exit(not eval(sys.argv[2]))' watch.out "$1"
 }
 
+# build_id FILE: as readelf prints it.
+build_id()
+{
+	local id
+	id=$(readelf -n "$1" 2>/dev/null | sed -n 's/^ *Build ID: *//p')
+	[[ $id =~ ^[0-9a-f]{40}$ ]] || die "readelf finds no build id in $1: $id"
+	printf '%s\n' "$id"
+}
+# traced LINE KEY: what the trace says, of the LINE-th access.
+traced()
+{
+	grep 'msrguard_access:' trace.txt | sed -n "$1p" | grep -o " $2=[^ ]*" | cut -d= -f2
+}
+# named FROM TO IMAGE: these accesses are by that image: name, kind, base and build id.
+named()
+{
+	local line said
+	for ((line = $1; line <= $2; line++)); do
+		said="$(traced "$line" image) $(traced "$line" image_kind) $(traced "$line" image_base) $(traced "$line" build_id)"
+		[[ $said == "$3" ]] || { OUT="of access $line the trace says: $said"; return 1; }
+	done
+}
+
 cat >policy <<'END'
 default		allow		allow
 # patch level, low byte hidden
@@ -176,15 +199,21 @@ ok "in audit nothing is blocked" may wrmsr 0xc0000083 "$(hex $((cstar ^ 0xf0000)
 ok "nor kept" gets 0xc0000083 $((cstar ^ 0xf0000))
 msrguard mode enforce >/dev/null
 ok "in enforce it is again" may_not wrmsr 0xc0010020 0x1000
+ok "a module is loaded in the guest" may insmod /mg_guest.ko
+ok "its denied write fails, too" may_not 'echo c0010020 1000 >/sys/module/mg_guest/parameters/wrmsr'
+in_guest "awk '\$1 == \"mg_guest\" { print \$6 }' /proc/modules"
+module_base=$(hex "$OUT")
+in_guest "awk '\$3 == \"_text\" { print \"0x\" \$1 }' /proc/kallsyms"
+kernel_base=$(hex "$OUT")
 
-ok "the host has counted the denials" equal $(($(column denied) - denied)) 6
+ok "the host has counted the denials" equal $(($(column denied) - denied)) 7
 ok "and the masked accesses" equal $(($(column masked) - masked)) 2
 ok "and the dropped ones" equal $(($(column dropped) - dropped)) 1
 ok "and the audited ones" equal "$(column audited)" 1
 ok "status shows the guest" grep -Eq "\b$GUEST_VMM\b" <(msrguard status)
 
 for ((try = 0; try < 50; try++)); do
-	! json 'len(d) >= 10' || break
+	! json 'len(d) >= 11' || break
 	sleep 0.2
 done
 kill -INT "$WATCH"
@@ -194,16 +223,20 @@ touch stop
 wait "$RECORDER" || true
 RECORDER=
 trace-cmd report -q -i trace.dat >trace.txt 2>>trace-cmd.log
-ok "watch has seen each of them" json 'len(d) == 10'
+ok "watch has seen each of them" json 'len(d) == 11'
 ok "none was lost" json '[int(o["lost"], 0) for o in s] == [0]'
 ok "they are this guest's" json "all(int(str(o['pid']), 0) == $GUEST_VMM and int(str(o['vcpu']), 0) == 0 for o in d)"
 ok "from the guest's kernel" json 'all(int(o["pc"], 0) >= 0xffffffff80000000 and o["cpl"] == 0 for o in d)'
-ok "verdict by verdict" json '[o["verdict"] for o in d] == ["denied"] * 4 + ["masked"] * 2 + ["dropped", "denied", "audited", "denied"]'
-ok "MSR by MSR" json '[int(o["msr"], 0) for o in d] == [0xc0010020] * 2 + [0x1a0, 0xc0000080, 0xc0000083, 0x8b, 0x11e, 0xc0000102, 0xc0000083, 0xc0010020]'
+ok "verdict by verdict" json '[o["verdict"] for o in d] == ["denied"] * 4 + ["masked"] * 2 + ["dropped", "denied", "audited"] + ["denied"] * 2'
+ok "MSR by MSR" json '[int(o["msr"], 0) for o in d] == [0xc0010020] * 2 + [0x1a0, 0xc0000080, 0xc0000083, 0x8b, 0x11e, 0xc0000102, 0xc0000083] + [0xc0010020] * 2'
 ok "with what the guest wrote and what was there" json "[(int(o['value'], 0), int(o['old'], 0)) for o in d if o['msr'] == '0x1a0'] == [($((misc ^ 1 << 22)), $((misc ^ 1 << 34)))]"
-ok "trace-cmd has seen as many" equal "$(grep -c 'msrguard_access:' trace.txt)" 10
+ok "trace-cmd has seen as many" equal "$(grep -c 'msrguard_access:' trace.txt)" 11
 ok "of the same kind" equal "$(grep -o 'verdict=[a-z]*' trace.txt | tr '\n' ' ')" \
 	"$(python3 -c 'import json; print("".join("verdict=%s " % o["verdict"] for o in map(json.loads, open("watch.out")) if o["type"] == "access"), end="")')"
+ok "the guest's kernel is named, with its build id" named 1 10 \
+	"vmlinux linux-kernel $kernel_base $(build_id guest-vmlinux)"
+ok "and the module in it, with its own" named 11 11 \
+	"mg_guest linux-module $module_base $(build_id "$PARTS/mg_guest.ko")"
 
 ok "the module can be unloaded under the guest" rmmod msrguard
 ok "no bits are kept then" may wrmsr 0xc0000083 "$(hex $((cstar)))"

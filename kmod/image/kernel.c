@@ -25,7 +25,6 @@
 #define STEP			0x200000ULL
 
 #define ELF_MAGIC		0x464c457f
-#define ELF64_HEADER_LEN	64
 #define ELF_CLASS		4
 #define ELF64_SHOFF		0x28
 #define ELF64_SHENTSIZE		0x3a
@@ -111,10 +110,10 @@ static unsigned int elf_pages(const u8 *page)
 		return 0;
 	if (page[ELF_CLASS] == 1) {
 		table = mg_le32(page + ELF32_SHOFF);
-		end = table + mg_le16(page + ELF32_SHNUM) * mg_le16(page + ELF32_SHENTSIZE);
+		end = table + (u32)mg_le16(page + ELF32_SHNUM) * mg_le16(page + ELF32_SHENTSIZE);
 	} else {
 		table = mg_le64(page + ELF64_SHOFF);
-		end = table + mg_le16(page + ELF64_SHNUM) * mg_le16(page + ELF64_SHENTSIZE);
+		end = table + (u32)mg_le16(page + ELF64_SHNUM) * mg_le16(page + ELF64_SHENTSIZE);
 	}
 	/* Round the end of a u64, or longer than any vDSO: it holds for its first page only. */
 	if (end < table || end > ELF_PAGES_MAX * MG_GUEST_PAGE || !end)

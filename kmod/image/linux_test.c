@@ -136,6 +136,9 @@ static void vdso(struct kunit *test)
 	expect_kernel(fake, PC, id_a);
 	fake_put64(fake, NOTES_AT - 0x1990 + 0x28, 0xffffffffffffff00ULL);
 	expect_kernel(fake, PC, id_a);
+	fake_put64(fake, NOTES_AT - 0x1990 + 0x28, 0);
+	fake_put32(fake, NOTES_AT - 0x1990 + 0x3a, 0xffffffff);
+	expect_kernel(fake, PC, id_a);
 }
 
 /* What a module or another kernel has left in memory that was the kernel's own once. */

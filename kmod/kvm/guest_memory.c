@@ -10,8 +10,8 @@
 #include "symbols.h"
 
 /*
- * Room for KVM's struct x86_exception, which is private (arch/x86/kvm/kvm_emulate.h) and has some
- * 32 bytes. KVM fills it in; nobody here wants to know.
+ * Room for KVM's struct x86_exception, which is private (arch/x86/kvm/kvm_emulate.h): 24 bytes in
+ * 6.1, 32 in 6.12, 48 in 7.3. KVM fills it in; nobody here wants to know.
  */
 struct exception {
 	u64 words[16];
