@@ -283,7 +283,7 @@ test_load_bad()
 	printf 'default deny deny\n010 allow deny\n' >"$WORK/policy"
 	refused "an octal number" ':2:1: '
 	head -c 10485760 /dev/urandom >"$WORK/policy"
-	refused "10 MB of noise" ':1:[0-9]+: '
+	refused "10 MB of noise" ':[0-9]+:[0-9]+: '
 	{
 		echo default deny deny
 		head -c 1048576 /dev/zero | tr '\0' 1

@@ -118,7 +118,7 @@ until grep -q " $guest " "$SYS/vms/list"; do
 done
 ynl --dump vm-get
 ok "vm-get" ended 0
-ok "finds it" json 'len(d) == 1 and d[0]["pid"] == '"$guest"' and d[0]["vcpus"] == 1 and d[0]["denied"] > 0 and len(d[0]) == 12'
+ok "finds it" json 'len(d) == 1 and d[0]["pid"] == '"$guest"' and d[0]["vcpus"] == 1 and d[0]["denied"] > 0 and len(d[0]) == 16'
 id=$(awk -v pid="$guest" '$2 == pid { print $1 }' "$SYS/vms/list")
 ynl --dump vm-get --json "{\"id\": $id}"
 ok "vm-get of one" json 'len(d) == 1 and d[0]["id"] == '"$id"

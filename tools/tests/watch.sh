@@ -214,11 +214,12 @@ journal_main()
 	local work=$1 so=$2 program=$3 journald=/lib/systemd/systemd-journald try
 	shift 3
 	mount -t tmpfs -o mode=755 tmpfs /run || return
+	# Nothing of this goes to the machine's own journal, nor to its kernel's log.
+	mount -t tmpfs tmpfs /var/log || return
+	mount --bind /dev/null /dev/kmsg || return
 	mkdir -p /run/systemd/journal /run/log/journal
-	# Its own complaints are not for the kernel's log of this machine.
-	mount --bind /dev/null /dev/kmsg
 	echo 0123456789abcdef0123456789abcdef >/run/machine-id
-	mount --bind /run/machine-id /etc/machine-id
+	mount --bind /run/machine-id /etc/machine-id || return
 	"$journald" >"$work/journald" 2>&1 &
 	for ((try = 0; try < 100; try++)); do
 		[[ ! -S /run/systemd/journal/socket ]] || break
