@@ -261,6 +261,19 @@ TEST_F(folding, window_file)
 	EXPECT_EQ(0, mg_set_window(0));
 }
 
+/* A module that nobody has told otherwise gathers for a second. */
+TEST_F(folding, default_window)
+{
+	char text[32];
+
+	mg_trace_free(self->table.trace);
+	self->table.trace = NULL;
+	ASSERT_EQ(0, mg_rmmod());
+	ASSERT_EQ(0, mg_insmod_as_it_comes(""));
+	ASSERT_LT(0, mg_read_file("events/window", text, sizeof(text)));
+	EXPECT_EQ(1000, atoi(text));
+}
+
 struct storm {
 	struct vm *vm;
 	uint32_t msr;

@@ -18,13 +18,16 @@
 
 bool mg_loaded(void);
 
-/* Each returns 0 or a negative errno. @params may be "". */
+/*
+ * Each returns 0 or a negative errno. @params may be "". With mg_insmod() each access is an event
+ * of its own, see mg_set_window().
+ */
 int mg_insmod(const char *params);
+int mg_insmod_as_it_comes(const char *params);
 int mg_rmmod(void);
 
 /**
- * mg_start - have the module loaded, enforcing, with a policy that guards nothing, and each access
- * an event of its own (mg_set_window() changes that)
+ * mg_start - have the module loaded, enforcing, with a policy that guards nothing
  * @why: filled in with the reason on failure, MG_ERROR_LEN bytes
  *
  * Return: 0 or a negative errno.

@@ -16,7 +16,7 @@ bool mg_loaded(void)
 	return !access(MG_SYSFS "/mode", F_OK);
 }
 
-int mg_insmod(const char *params)
+int mg_insmod_as_it_comes(const char *params)
 {
 	const char *path = getenv("MSRGUARD_KO");
 	int fd, err = 0;
@@ -30,6 +30,13 @@ int mg_insmod(const char *params)
 		err = -errno;
 	close(fd);
 	return err;
+}
+
+int mg_insmod(const char *params)
+{
+	int err = mg_insmod_as_it_comes(params);
+
+	return err ?: mg_set_window(0);
 }
 
 int mg_rmmod(void)
