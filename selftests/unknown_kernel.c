@@ -18,7 +18,7 @@
 
 /* The last letter becomes this one. */
 #define STRANGE	'#'
-/* A function that every kvm.ko has and nobody hooks; its name is not longer than any it replaces. */
+/* A function of every kvm.ko that nobody hooks; its name is not longer than any it replaces. */
 #define ANOTHER	"kvm_emulate_cpuid"
 
 struct image {
