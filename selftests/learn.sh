@@ -158,12 +158,12 @@ test_learn_base()
 {
 	begin
 	printf 'default deny deny\n0x174 allow deny\n%s deny deny\n' "$UCODE" >"$WORK/base"
-	learn --base "$WORK/base" --for 10
+	learn --base "$WORK/base"
 	ok "with a base, nothing is denied either" guest 0 write $UCODE 0 2
 	ok "not by default" guest 0 read $LSTAR 0 1
 	ok "nor what it allows" guest 0 read 0x174 0 1
-	learn_end
-	ok "learn, after some time" ended 0
+	learn_end INT
+	ok "learn with a base" ended 0
 	ok "what was in force is put back" put_back
 	ok "what the base allows is not proposed again" proposes_not '^0x174'
 	ok "what it denies is left so" proposes "^# $UCODE: 2 writes, which the rule for $UCODE does not allow"
@@ -176,6 +176,10 @@ test_learn_base()
 test_learn_disturbed()
 {
 	begin
+	learn --for 2
+	learn_end
+	ok "learn, after some time" ended 0
+	ok "puts back" put_back
 	learn
 	echo '0x999 deny deny' >$SYS/rules/add
 	learn_end TERM
