@@ -61,7 +61,8 @@ static void print_json(const struct mg_nl_vm *vms, size_t nr)
 		item = mg_json_append(array);
 		mg_json_hex(item, "id", vms->id);
 		mg_json_u32(item, "pid", vms->pid);
-		mg_json_string(item, "process", *mg_process_name(vms->pid, name) == '?' ? NULL : name);
+		mg_json_string(item, "process",
+			       strcmp(mg_process_name(vms->pid, name), "?") ? name : NULL);
 		mg_json_u32(item, "vcpus", vms->vcpus);
 		mg_json_hex(item, "reads", vms->reads);
 		mg_json_hex(item, "writes", vms->writes);
