@@ -26,8 +26,6 @@
 #define LINES_MAX	16
 #define RANDOM_INDICES	16
 
-int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
-
 static u64 state;
 
 static u64 next_random(void)

@@ -283,7 +283,7 @@ test_load_bad()
 	printf 'default deny deny\n010 allow deny\n' >"$WORK/policy"
 	refused "an octal number" ':2:1: '
 	head -c 10485760 /dev/urandom >"$WORK/policy"
-	refused "10 MB of noise" ':1:[0-9]+: '
+	refused "10 MB of noise" ':[0-9]+:[0-9]+: '
 	{
 		echo default deny deny
 		head -c 1048576 /dev/zero | tr '\0' 1
@@ -418,6 +418,7 @@ test_show_consistent()
 # until_it COMMAND...: try for a minute
 until_it() { local try; for ((try = 0; try < 600; try++)); do "$@" && return; sleep 0.1; done; return 1; }
 lists() { grep -q " $1 " "$SYS/vms/list"; }
+all_told() { [[ $(<"$SYS/stats/pending") == 0 ]]; }
 has_hole() { [[ $(</sys/module/bitmap_hole/parameters/holes) == 1 ]]; }
 
 # A guest that runs all the time, and a hole in the bitmap that the hardware uses for it.
@@ -481,7 +482,7 @@ test_permission()
 	echo 'default deny deny' >"$WORK/policy"
 	chmod 644 "$WORK/policy"
 	for command in status 'status --json' show mode 'mode off' "load $WORK/policy" \
-		'add 0x10 allow deny' 'del 0x10' verify watch 'watch --json'; do
+		'add 0x10 allow deny' 'del 0x10' verify watch 'watch --json' vms rules 'top --once'; do
 		# shellcheck disable=SC2086 # the words of a command
 		run_as "${NOBODY[@]}" +++ $command
 		ok "$command as nobody" ended 4
@@ -509,10 +510,12 @@ test_watch()
 	echo 'default deny deny' >"$WORK/policy"
 	run load "$WORK/policy"
 	run add '0x174 allow deny' '0x175-0x176 allow deny quiet'
+	# Each access an event of its own.
+	echo 0 >"$SYS/events/window"
 
 	watch
 	watch_end INT
-	ok "watch without an event" ended 0 '^0 events, 0 lost$'
+	ok "watch without an event" ended 0 '^0 events of 0 accesses, 0 lost$'
 
 	before=$(sequence)
 	watch
@@ -521,10 +524,10 @@ test_watch()
 	ok "and on a quiet rule" equal "$("$GUEST" write 0x176 0 5)" "accesses=5 faults=5"
 	sleep 0.5
 	watch_end INT
-	ok "watch" ended 0 '^5 events, 0 lost$'
+	ok "watch" ended 0 '^5 events of 5 accesses, 0 lost$'
 	ok "one line an event" lines_are out 5
-	ok "of a write" prints "^time=[0-9]+\.[0-9]{9} vm=[0-9]+ pid=[0-9]+ vcpu=0 msr=0x174 dir=write origin=exit value=0x1122334455667788 old=0x0 pc=0x1000 cpl=0 nested=0 verdict=denied would_be=denied rule=0x174 generation=$(<"$SYS/policy/generation") seq=$((before + 1))\$"
-	ok "of a read" prints "msr=0x12345 dir=read origin=exit value=unknown old=unknown pc=0x1000 .* verdict=denied would_be=denied rule=default .* seq=$((before + 5))\$"
+	ok "of a write" prints "^time=[0-9]+\.[0-9]{9} vm=[0-9]+ pid=[0-9]+ vcpu=0 msr=0x174 dir=write origin=exit value=0x1122334455667788 old=0x0 pc=0x1000 cpl=0 nested=0 verdict=denied would_be=denied rule=0x174 generation=$(<"$SYS/policy/generation") seq=$((before + 1)) count=1 image=unknown .* build_id=unknown name=MSR_IA32_SYSENTER_CS\$"
+	ok "of a read" prints "msr=0x12345 dir=read origin=exit value=unknown old=unknown pc=0x1000 .* verdict=denied would_be=denied rule=default .* seq=$((before + 5)) count=1 .* name=unknown\$"
 
 	watch --json --count 2
 	"$GUEST" write 0x174 0xffffffffffffffff 5 >/dev/null
@@ -532,7 +535,33 @@ test_watch()
 	ok "watch --json --count" ended 0
 	ok "is JSON, with a summary" json_lines '[o["type"] for o in d] == ["access", "access", "summary"]'
 	ok "has all bits" json_lines 'd[0]["value"] == "0xffffffffffffffff" and d[0]["msr"] == "0x174" and d[0]["cpl"] == 0 and d[0]["nested"] is False'
-	ok "counts them" json_lines 'd[2] == {"type": "summary", "events": "0x2", "lost": "0x0"}'
+	ok "counts them" json_lines 'd[2] == {"type": "summary", "events": "0x2", "accesses": "0x2", "overflowed": "0x0", "lost": "0x0", "shown": "0x2"}'
+
+	before=$(sequence)
+	watch --msr sysenter_cs --dir write
+	"$GUEST" write 0x174 0x55 2 >/dev/null
+	"$GUEST" read 0x12345 0 3 >/dev/null
+	sleep 0.5
+	watch_end INT
+	ok "watch --msr" lines_are out 2
+	ok "counts what it does not show" ended 0 '^5 events of 5 accesses, 0 lost; 2 events shown$'
+	watch --hyperv --count 1
+	"$GUEST" write 0x174 0x55 2 >/dev/null
+	watch_end
+	ok "watch --hyperv" equal "$(<"$WORK/out")" \
+		"Hyper-V detected access to a restricted MSR (Msr: 0x174, IsWrite: 0x1, MsrValue: 0x55, AccessStatus: 0x2, Pc: 0x1000, ImageBase: 0x0, ImageChecksum: 0x0, ImageTimestamp: 0x0, ImageName: )"
+
+	echo 500 >"$SYS/events/window"
+	before=$(sequence)
+	watch --json
+	"$GUEST" write 0x174 0x55 1000 >/dev/null
+	sleep 2
+	watch_end INT
+	echo 0 >"$SYS/events/window"
+	ok "folded events" json_lines '1 < len(d) < 100 and [int(o["count"], 0) for o in d[:-1]][0] == 1 and sum(int(o["count"], 0) for o in d[:-1]) == 1000'
+	ok "in a row" json_lines 'all(int(a["seq"], 0) + int(b["count"], 0) == int(b["seq"], 0) for a, b in zip(d, d[1:-1]))'
+	ok "and all there are" equal "$(($(sequence) - before))" 1000
+	ok "in the summary too" json_lines 'd[-1]["accesses"] == "0x3e8" and d[-1]["lost"] == "0x0"'
 
 	run mode audit
 	watch --json
@@ -543,7 +572,7 @@ test_watch()
 	run mode enforce
 }
 
-# The same line as the tracepoint's, but for the time.
+# The same line as the tracepoint's, but for the time and the name.
 test_watch_and_trace()
 {
 	[[ -d $TRACING/events ]] || mount -t tracefs tracefs "$TRACING"
@@ -555,7 +584,7 @@ test_watch_and_trace()
 	sleep 0.5
 	watch_end INT
 	echo 0 >"$TRACING/events/msrguard/msrguard_access/enable"
-	sed 's/^time=[^ ]* //' "$WORK/watch.out" >"$WORK/by-watch"
+	sed 's/^time=[^ ]* //; s/ name=[^ ]*$//' "$WORK/watch.out" >"$WORK/by-watch"
 	sed -n 's/.* msrguard_access: //p' "$TRACING/trace" >"$WORK/by-trace"
 	ok "watch and the tracepoint say something" equal "$(wc -l <"$WORK/by-trace")" 4
 	ok "and the same" cmp -s "$WORK/by-watch" "$WORK/by-trace"
@@ -585,7 +614,7 @@ test_watch_loss()
 	ok "each gap is where it was" json_lines 'sum(int(o["count"], 0) for o in d if o["type"] == "lost") == '"$lost"' and all(int(o["last"], 0) - int(o["first"], 0) + 1 == int(o["count"], 0) for o in d if o["type"] == "lost")'
 	ok "a loss is told before the end" json_lines '"lost" in [o["type"] for o in d[:-11]]'
 	run status
-	ok "and is wrong in status" prints "^wrong: $lost events did not reach"
+	ok "and is wrong in status" prints "^wrong: $lost events, which stand for $lost accesses, did not reach"
 
 	before=$(sequence)
 	watch --buffer 16
@@ -595,7 +624,54 @@ test_watch_loss()
 	kill -CONT "$WATCH"
 	watch_end
 	events=$(wc -l < <(grep '^time=' "$WORK/out"))
-	ok "a loss at the end is told too" ended 0 "^$events events, $((500 - events)) lost\$"
+	ok "a loss at the end is told too" ended 0 "^$events events of $events accesses, $((500 - events)) lost\$"
+
+	# Folded: what is lost is counted in accesses, not in events.
+	local storm=20000
+	echo 1 >"$SYS/events/window"
+	before=$(sequence)
+	watch --json --buffer 16
+	kill -STOP "$WATCH"
+	"$GUEST" write 0x174 1 "$storm" >/dev/null
+	until_it all_told
+	kill -CONT "$WATCH"
+	sleep 1
+	watch_end INT
+	echo 0 >"$SYS/events/window"
+	ok "a storm of folded events" equal "$(($(sequence) - before))" "$storm"
+	ok "is lost and told to the last access" json_lines 'int(d[-1]["lost"], 0) > 0 and int(d[-1]["accesses"], 0) + int(d[-1]["overflowed"], 0) + int(d[-1]["lost"], 0) == '"$storm"
+}
+
+# Who does what how often, while a guest does it.
+test_counts()
+{
+	local guest hits
+	run rules --hits --json
+	ok "rules" ended 0
+	hits=$(python3 -c 'import json, sys; print(*[int(r["writes"], 0) for r in json.load(open(sys.argv[1]))["rules"] if r["rule"] == "0x174"])' "$WORK/out")
+	"$GUEST" write 0x174 1 77 >/dev/null
+	run rules --hits --json
+	ok "counts to the last one" json '[int(r["writes"], 0) for r in d["rules"] if r["rule"] == "0x174"] == ['$((hits + 77))']'
+	run rules
+	ok "the default line first" equal "$(sed -n '2s/ .*//p' "$WORK/out")" default
+	echo 500 >"$SYS/events/window"
+	"$GUEST" write 0x174 1 4000000000 >/dev/null 2>&1 &
+	guest=$!
+	until_it lists "$guest" || die "the guest does not start"
+	run vms "pid:$guest"
+	ok "vms" ended 0
+	ok "finds it" prints "^ +[0-9]+ +$guest "
+	run vms --json
+	ok "with what it did" json 'd["vms"][0]["pid"] == '"$guest"' and int(d["vms"][0]["denied"], 0) > 0'
+	run top --once
+	ok "top" ended 0
+	ok "shows who" prints "^ +[0-9]+ +$guest "
+	ok "and what, with a rate" prints '^ +[0-9]+ 0x174 +MSR_IA32_SYSENTER_CS +write denied +[0-9]*[1-9][0-9]*\.[0-9] '
+	kill -KILL "$guest"
+	wait "$guest" 2>/dev/null || true
+	run vms "pid:$guest"
+	ok "vms after its end" ended 1 'no VM of this host is'
+	echo 0 >"$SYS/events/window"
 }
 
 test_watch_ends()
@@ -623,7 +699,7 @@ test_watch_ends()
 	rmmod msrguard
 	watch_end
 	ok "watch when the module goes" ended 3 'the module was unloaded'
-	ok "has a summary too" complains '^0 events, 0 lost$'
+	ok "has a summary too" complains '^0 events of 0 accesses, 0 lost$'
 }
 
 # Callbacks where there could be direct calls.
@@ -656,6 +732,7 @@ test_permission
 test_watch
 test_watch_and_trace
 test_watch_loss
+test_counts
 test_watch_ends
 test_not_direct
 echo "1..$TESTS"

@@ -240,7 +240,7 @@ static uint64_t part_of(struct vm *vm, enum part part)
 	}
 }
 
-TEST_F(image, damaged)
+TEST_F_TIMEOUT(image, damaged, 120)
 {
 	const struct pe_image *image = &pe_images[PE_DRIVER];
 
@@ -340,7 +340,7 @@ static void *rewrite(void *context)
  * none of which may mix the two. The image is where little lies below it, so that a look-up that
  * finds no header does not spend the VM's budget.
  */
-TEST_F(image, rewritten_while_read)
+TEST_F_TIMEOUT(image, rewritten_while_read, 600)
 {
 	const unsigned int tries = 3000;
 	const struct pe_image *image = &pe_images[PE_DRIVER];
@@ -380,7 +380,10 @@ TEST_F(image, rewritten_while_read)
 	TH_LOG("%u tries: %u and %u times one of the two, %u times nobody; %lu rewritings", tries,
 	       seen[0], seen[1], unknown, writer.vcpu->page->ok);
 	EXPECT_EQ(0, other);
-	EXPECT_LT(0, seen[0] + seen[1]);
+	/* It was read while it was changed, or the test says nothing. */
+	EXPECT_LT(0, seen[0]);
+	EXPECT_LT(0, seen[1]);
+	EXPECT_LT(0, unknown);
 	EXPECT_LT(tries, writer.vcpu->page->ok);
 	usleep(NONE_MS * 1000);
 	deny(_metadata, &self->table, self->table.vcpu, place(image, GPA_IMAGE, 0), false, &event);

@@ -128,7 +128,7 @@ test_record()
 	ok "it is what the kernel prints" diff "$WORK/kernel" "$WORK/plain"
 
 	run trace-cmd report -q -R -N -i "$WORK/dat"
-	ok "report of raw fields" prints ' msr=372 '
+	ok "report of raw fields" prints ' msr=(372|0x174) '
 }
 
 test_plugin()
@@ -153,7 +153,6 @@ test_plugin()
 	run trace-cmd report -q -N -i "$WORK/dat"
 	ok "-N leaves it out" prints_not ' name='
 	ok "and prints the events" equal "$(accesses .)" 6
-	for x in "$EVENT" msrguard_access msrguard 'msrguard/msrguard_access' 'msrguard.*'; do run trace-cmd report -q -n "$x" -i "$WORK/dat"; echo "# $x $(grep -c name= "$WORK/out")"; done
 	run trace-cmd report -q -n msrguard_access -i "$WORK/dat"
 	ok "-n leaves it out" prints_not ' name='
 	ok "and prints the events" equal "$(accesses .)" 6
@@ -175,20 +174,29 @@ test_filters()
 
 	run trace-cmd record -q -e "$EVENT" -f 'no_such_field == 1' -o "$WORK/none" true
 	ok "a filter on a field that is not there is told" prints 'Field not found'
-	grep . /sys/kernel/tracing/{tracing_on,events/msrguard/*/enable,events/msrguard/*/filter} | sed 's/^/# /'
-	trace-cmd reset
 }
 
+# It waits until the buffer is half full, unless told otherwise; it then prints what fills a page,
+# some thirty events, and may lose the rest at its end (trace-cmd 3.1.6). So there are more, one an
+# access, on one CPU.
 test_stream()
 {
-	run trace-cmd stream -e "$EVENT" sh -c "$GUESTS"
-	ok "stream" ended 0
-	ok "prints the events" equal "$(accesses .)" 6
+	local streamed window=/sys/kernel/msrguard/events/window percent=/sys/kernel/tracing/buffer_percent
+	local before
+	before=$(<"$percent")
+	echo 0 >"$percent"
+	[[ ! -e $window ]] || echo 0 >"$window"
+	# shellcheck disable=SC2016 # for that shell
+	run trace-cmd stream -e "$EVENT" -f 'msr == 0x174' \
+		sh -c '"$GUEST" write 0x79 5 2 && taskset -c 0 "$GUEST" write 0x174 1 400 && sleep 3'
+	echo "$before" >"$percent"
+	ok "stream with a filter" ended 0
+	streamed=$(accesses '(^| )msr=0x174 .*verdict=denied')
+	ok "prints events" test "$streamed" -ge 300
+	ok "and nothing else" equal "$(accesses .)" "$streamed"
 	if [[ -f $PLUGIN ]]; then
-		ok "with names" equal "$(accesses ' name=MSR_IA32_SYSENTER_CS$')" 3
+		ok "with names" equal "$(accesses ' name=MSR_IA32_SYSENTER_CS$')" "$streamed"
 	fi
-	run trace-cmd stream -e "$EVENT" -f 'msr == 0x79' sh -c "$GUESTS"
-	ok "stream with a filter" equal "$(accesses '(^| )msr=0x79 ') $(accesses .)" "2 2"
 }
 
 # The format is in the file: it is read on a machine without the module.

@@ -47,7 +47,6 @@ struct learn {
 	uint64_t overflowed;
 	uint64_t too_many;
 	uint64_t started;
-	bool interrupted;
 };
 
 static int read_base(struct learn *learn)
@@ -137,8 +136,6 @@ static bool has_ended(struct learn *learn, int timer, int signals, int timeout)
 
 	if (!ready && timeout)
 		mg_listener_waited(&learn->listener);
-	if (ready > 0 && fds[2].revents)
-		learn->interrupted = true;
 	return ready > 0 && (fds[1].revents || fds[2].revents);
 }
 

@@ -111,6 +111,9 @@ bool mg_sysfs_host_module(const char *module);
 /** mg_sysfs_parameter_is_off - whether the module's parameter is there and off */
 bool mg_sysfs_parameter_is_off(const char *parameter);
 
+/** mg_sysfs_module_parameter_is_on - whether a parameter of another module is there and on */
+bool mg_sysfs_module_parameter_is_on(const char *module, const char *parameter);
+
 /**
  * mg_sysfs_open - open one of the module's files
  * @name:  below the module's folder

@@ -74,38 +74,39 @@ static int stage(int fd, const char *text, size_t len)
 
 /*
  * What the kernel says in policy/error is of the last attempt, which was ours; nothing there means
- * that the text did not even come that far.
+ * that the text did not even come that far. Return: its words, to be freed by the caller, or NULL.
  */
-int mg_publish_refused(const char *file, const char *name, const char *text, size_t len, int err)
+static char *kernel_reason(int err)
 {
 	char *reason;
 
 	if (err == -EACCES || mg_sysfs_read_line("policy/error", &reason))
-		return mg_sysfs_fail(file, err);
-	if (!*reason) {
-		free(reason);
-		return mg_sysfs_fail(file, err);
-	}
-	mg_diagnose(name, text, len, reason);
+		return NULL;
+	if (*reason)
+		return reason;
 	free(reason);
-	return MG_EXIT_WRONG;
+	return NULL;
 }
 
 static int refused(const char *file, const struct mg_text *text, int err)
 {
-	char *reason;
+	char *reason = kernel_reason(err);
 
-	if (!text->source)
-		return mg_publish_refused(file, text->name, text->text, text->len, err);
-	if (err == -EACCES || mg_sysfs_read_line("policy/error", &reason))
+	if (!reason)
 		return mg_sysfs_fail(file, err);
-	if (!*reason) {
-		free(reason);
-		return mg_sysfs_fail(file, err);
-	}
-	mg_source_diagnose(text->source, reason);
+	if (text->source)
+		mg_source_diagnose(text->source, reason);
+	else
+		mg_diagnose(text->name, text->text, text->len, reason);
 	free(reason);
 	return MG_EXIT_WRONG;
+}
+
+int mg_publish_refused(const char *file, const char *name, const char *text, size_t len, int err)
+{
+	const struct mg_text wanted = { .name = name, .text = text, .len = len };
+
+	return refused(file, &wanted, err);
 }
 
 static void put_hash(const u8 *hash, char digits[MG_HASH_DIGITS + 1])

@@ -42,19 +42,34 @@ bool mg_sysfs_host_module(const char *module)
 	return !access(path, F_OK);
 }
 
-bool mg_sysfs_parameter_is_off(const char *parameter)
+/* The first character of a module's parameter, NUL if there is none. */
+static char parameter_of(const char *module, const char *parameter)
 {
 	char path[PATH_MAX], value = '\0';
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/module/msrguard/parameters/%s", sysfs_root(), parameter);
+	snprintf(path, sizeof(path), "%s/module/%s/parameters/%s", sysfs_root(), module, parameter);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return false;
+		return '\0';
 	if (read(fd, &value, 1) != 1)
 		value = '\0';
 	close(fd);
+	return value;
+}
+
+bool mg_sysfs_parameter_is_off(const char *parameter)
+{
+	char value = parameter_of("msrguard", parameter);
+
 	return value == 'N' || value == '0';
+}
+
+bool mg_sysfs_module_parameter_is_on(const char *module, const char *parameter)
+{
+	char value = parameter_of(module, parameter);
+
+	return value == 'Y' || value == '1';
 }
 
 int mg_sysfs_open(const char *name, int flags)

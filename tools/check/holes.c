@@ -3,10 +3,8 @@
  * Ways by which a guest gets at what an MSR holds without naming it, where another MSR opens or
  * closes them. Documentation/limits.rst has all such ways.
  */
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "check.h"
 #include "msrguard.h"
@@ -114,26 +112,11 @@ static void check_cet(const struct mg_check *check)
 	free(list);
 }
 
-/* Whether the vendor's module of this host says so; of another host nobody knows. */
-static bool parameter_is_on(const char *module, const char *parameter)
-{
-	char *path = mg_format("%s/../../module/%s/parameters/%s", mg_sysfs_dir(), module, parameter);
-	char value = '\0';
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	free(path);
-	if (fd < 0)
-		return false;
-	if (read(fd, &value, 1) != 1)
-		value = '\0';
-	close(fd);
-	return value == 'Y' || value == '1';
-}
-
+/* As the vendor's module of this host says; of another host nobody knows. */
 static bool host_virtualizes_apic(const struct mg_check *check)
 {
-	return check->cpu->is_host && (parameter_is_on("kvm_intel", "enable_apicv") ||
-				       parameter_is_on("kvm_amd", "avic"));
+	return check->cpu->is_host && (mg_sysfs_module_parameter_is_on("kvm_intel", "enable_apicv") ||
+				       mg_sysfs_module_parameter_is_on("kvm_amd", "avic"));
 }
 
 /* The rules that guard x2APIC registers, each once; as the module's own warning names them. */

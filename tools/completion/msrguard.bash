@@ -29,10 +29,10 @@ _msrguard()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		words='status load show explain add del mode verify watch check diff import learn help --help --version'
+		words='status load show explain add del mode verify watch top vms rules check diff import learn help --help --version'
 	else
 		case $command in
-		help) ((COMP_CWORD > 2)) || words='status load show explain add del mode verify watch check diff import learn' ;;
+		help) ((COMP_CWORD > 2)) || words='status load show explain add del mode verify watch top vms rules check diff import learn' ;;
 		status) words='--json --help' ;;
 		verify)
 			case $previous in
@@ -44,9 +44,24 @@ _msrguard()
 		watch)
 			case $previous in
 			--count | -n | --buffer | -b) return ;;
+			--vm) words=$(_msrguard_vms) ;;
+			--msr) words=$(_msrguard_rules) ;;
+			--verdict) words='denied dropped masked audited' ;;
+			--dir) words='read write' ;;
+			*) words='--json --hyperv --journal --vm --msr --verdict --dir --count --buffer --help' ;;
 			esac
-			words='--json --count --buffer --help'
 			;;
+		top)
+			case $previous in
+			--batch | -b | --delay | -d) return ;;
+			esac
+			words='--once --batch --delay --help'
+			;;
+		vms)
+			words='--json --help'
+			[[ $current == -* ]] || words+=" $(_msrguard_vms)"
+			;;
+		rules) words='--hits --unused --json --help' ;;
 		load | import)
 			if [[ $current != -* ]]; then
 				_msrguard_files "$current"

@@ -21,7 +21,7 @@ test_usage()
 	ok "--help names the commands" prints '^  watch '
 	run --version
 	ok "--version" prints '^msrguard [0-9]+\.[0-9]+'
-	for command in status load show explain add del mode verify watch; do
+	for command in status load show explain add del mode verify watch top vms rules check diff import learn; do
 		run "$command" --help
 		ok "$command --help" ended 0
 		ok "$command --help says how it is used" prints "^usage: msrguard $command"
@@ -86,6 +86,7 @@ test_status()
 	ok "policy" prints '^policy +generation 7, 2 rules, default deny drop$'
 	ok "hash" prints "^hash +$HASH\$"
 	ok "counters" prints '^accesses +reads 5, writes 5, denied 5, dropped 5, masked 5, audited 5$'
+	ok "what became of them" prints '^accounted +20 of 20: sequence 10 \(overflowed 0\), quiet 5, pending 5$'
 	ok "hooks" prints '^bitmap +kvm_msr_allowed +direct +attached +18446744073709551615$'
 	ok "VMs" prints '^ +3 +4242 +2 +1 +2 +3 +4 +5 +9007199254740993$'
 	run status --json
@@ -156,9 +157,18 @@ test_status_problems()
 	ok "no hook is wrong" ended 1
 	fresh
 	echo 4 >"$ROOT/stats/events_lost"
+	echo 77 >"$ROOT/stats/lost"
 	run status
 	ok "lost events are wrong" ended 1
-	ok "and counted" prints '^wrong: 4 events did not reach'
+	ok "and counted" prints '^wrong: 4 events, which stand for 77 accesses, did not reach'
+	ok "beside what was sent" prints '^events +sent 0, lost 4 \(of 77 accesses\)$'
+	fresh
+	echo 3 >"$ROOT/stats/overflowed"
+	run status
+	ok "accesses told as a number are not wrong" ended 0
+	ok "but told" prints '^note:  3 accesses were told as a number only'
+	run status --json
+	ok "in JSON" json 'd["stats"] | {"overflowed": "0x3", "quiet": "0x5", "pending": "0x5", "sequence": "0xa", "lost": "0x0"} == d["stats"] and len(d["stats"]) == 14'
 	fresh
 	printf 'default\t\t\tallow\tallow\n' >"$ROOT/policy/active"
 	run status
@@ -220,7 +230,7 @@ test_not_loaded()
 	fresh
 	rm -rf "$ROOT"
 	echo 'default deny deny' >"$WORK/policy"
-	for command in status show mode 'mode off' "load $WORK/policy" 'add 0x10 allow deny' 'del 0x10' verify 'verify 3'; do
+	for command in status show mode 'mode off' "load $WORK/policy" 'add 0x10 allow deny' 'del 0x10' verify 'verify 3' vms rules 'top --once'; do
 		# shellcheck disable=SC2086 # the words of a command
 		run $command
 		ok "$command without the module" ended 3
@@ -454,12 +464,7 @@ test_warnings()
 }
 
 # verify ARGUMENT...: the command, with the kernel that $WORK/kernel describes.
-verify()
-{
-	RC=0
-	LD_PRELOAD=$FAKE_SO FAKE_KERNEL=$WORK/kernel "$WORK/msrguard" verify "$@" \
-		>"$WORK/out" 2>"$WORK/err" </dev/null || RC=$?
-}
+verify() { run_fake verify "$@"; }
 
 # vms VM:PID:VCPUS...: what the module lists.
 vms()
@@ -471,9 +476,6 @@ vms()
 		echo "$id $pid $vcpus 0 0 0 0 0 0" >>"$ROOT/vms/list"
 	done
 }
-
-# kernel: its description stands on stdin.
-kernel() { cat >"$WORK/kernel"; }
 
 test_verify()
 {

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Stands in for the kernel's side of a netlink socket, to be preloaded before libmnl. The file
- * FAKE_KERNEL says how verify requests are answered, a word and its arguments a line:
+ * FAKE_KERNEL says how requests are answered, a word and its arguments a line:
  *
  *   family ERRNO                    there is no such family (or another error)
- *   vm ID                           what follows answers a request about this VM; of several such
- *                                   sections each answers one request, the last one all others
+ *   vm ID                           what follows answers a verify request about this VM; of several
+ *                                   such sections each answers one request, the last one all others
+ *   answer CMD                      the same for requests with this command; without a section a
+ *                                   status request is answered all the same, others with EOPNOTSUPP
  *   vcpu VCPU STATE GUARDED MISSING [nested]
  *   access VCPU MSR DIRECTION [nested]  messages, as the module sends them
  *   message [TYPE:HEX]...           one of these attributes, whatever they are
@@ -18,6 +20,8 @@
  *   done ERRNO                      NLMSG_DONE; by itself, with 0, at the end of a section
  *   silence                         nothing at the end
  *   remove DIR                      the folder goes away (to .gone) while the request is under way
+ *
+ * What it says of events is in fake_events.c.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -31,7 +35,8 @@
 #include <linux/genetlink.h>
 #include <linux/msrguard.h>
 
-#define FAMILY		27
+#include "fake_kernel.h"
+
 #define PORT		4711
 #define PID		4242
 #define GENERATION	7
@@ -46,11 +51,12 @@ struct datagram {
 
 static struct datagram queue[DATAGRAMS];
 static size_t queued, handed_out;
-static struct { uint64_t vm; unsigned int requests; } seen[SECTIONS];
+static struct { const char *word; uint64_t number; unsigned int requests; } seen[SECTIONS];
 static const struct nlmsghdr *asked;
 static uint16_t flags;
 static uint32_t sequence_off;
 static uint16_t family_off;
+static uint8_t command;
 
 static struct nlmsghdr *message_of(uint16_t type)
 {
@@ -92,7 +98,7 @@ static void new_datagram(void)
 	queue[queued++].len = 0;
 }
 
-static size_t from_hex(const char *text, uint8_t *bytes)
+size_t fake_from_hex(const char *text, uint8_t *bytes)
 {
 	unsigned int byte;
 	size_t len = 0;
@@ -141,17 +147,23 @@ static void put_access(uint64_t vm, const char *args)
 	end_message(message);
 }
 
-static void put_attributes(const char *args)
+void fake_put_attributes(struct nlmsghdr *message, const char *args)
 {
-	struct nlmsghdr *message = answer(MSRGUARD_CMD_VERIFY);
 	char copy[1024], *word, *rest = NULL, *colon;
 	uint8_t bytes[512];
 
 	snprintf(copy, sizeof(copy), "%s", args);
 	for (word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
 		colon = strchr(word, ':');
-		mnl_attr_put(message, atoi(word), from_hex(colon + 1, bytes), bytes);
+		mnl_attr_put(message, atoi(word), fake_from_hex(colon + 1, bytes), bytes);
 	}
+}
+
+static void put_attributes(const char *args)
+{
+	struct nlmsghdr *message = answer(command);
+
+	fake_put_attributes(message, args);
 	end_message(message);
 }
 
@@ -159,7 +171,7 @@ static void put_bytes(const char *hex)
 {
 	struct nlmsghdr *message = message_of(FAMILY);
 	uint8_t bytes[512];
-	size_t len = from_hex(hex, bytes);
+	size_t len = fake_from_hex(hex, bytes);
 
 	memcpy(mnl_nlmsg_put_extra_header(message, len), bytes, len);
 	/* Not padded: as it is given. */
@@ -242,7 +254,7 @@ static void end_section(const char *word, const char *args)
 	}
 }
 
-static FILE *open_script(void)
+FILE *fake_open_script(void)
 {
 	FILE *script = fopen(getenv("FAKE_KERNEL"), "r");
 
@@ -252,7 +264,7 @@ static FILE *open_script(void)
 }
 
 /* The word of the next line, and where its arguments begin in it; NULL at the end. */
-static char *next_line(FILE *script, char *line, size_t size, char **args)
+char *fake_next_line(FILE *script, char *line, size_t size, char **args)
 {
 	if (!fgets(line, size, script))
 		return NULL;
@@ -263,68 +275,105 @@ static char *next_line(FILE *script, char *line, size_t size, char **args)
 	return line;
 }
 
-static unsigned int count_request(uint64_t vm)
+static unsigned int count_request(const char *word, uint64_t number)
 {
 	size_t i;
 
-	for (i = 0; seen[i].requests && seen[i].vm != vm; i++)
+	for (i = 0; seen[i].requests && (seen[i].word != word || seen[i].number != number); i++)
 		if (i + 1 == SECTIONS)
 			abort();
-	seen[i].vm = vm;
+	seen[i].word = word;
+	seen[i].number = number;
 	return seen[i].requests++;
 }
 
-/* Which of this VM's sections answers: the one of that number, or the last. */
-static int section_of(uint64_t vm, unsigned int request)
+static bool begins_section(const char *line)
+{
+	return !strcmp(line, "vm") || !strcmp(line, "answer");
+}
+
+/* Which of the sections answers: the one of that number, or the last. */
+static int section_of(const char *word, uint64_t number, unsigned int request)
 {
 	char line[1024], *args;
-	FILE *script = open_script();
+	FILE *script = fake_open_script();
 	unsigned int sections = 0;
 
-	while (next_line(script, line, sizeof(line), &args))
-		if (!strcmp(line, "vm") && strtoull(args, NULL, 0) == vm)
+	while (fake_next_line(script, line, sizeof(line), &args))
+		if (!strcmp(line, word) && strtoull(args, NULL, 0) == number)
 			sections++;
 	fclose(script);
 	return sections <= request ? (int)sections - 1 : (int)request;
 }
 
-static void answer_verify(uint64_t vm)
+/* What stands in the section "WORD NUMBER"; false if there is none. */
+static bool answer_by_script(const char *word, uint64_t number)
 {
-	int section = section_of(vm, count_request(vm)), at = -1;
+	int section = section_of(word, number, count_request(word, number)), at = -1;
 	bool ours = false, open = true;
 	char line[1024], *args;
 	FILE *script;
 
-	new_datagram();
-	if (section < 0) {
-		put_error("2 2 no such VM");
-		return;
-	}
-	script = open_script();
-	while (open && next_line(script, line, sizeof(line), &args)) {
-		if (!strcmp(line, "vm")) {
-			ours = strtoull(args, NULL, 0) == vm;
+	if (section < 0)
+		return false;
+	script = fake_open_script();
+	while (open && fake_next_line(script, line, sizeof(line), &args)) {
+		if (begins_section(line)) {
+			ours = !strcmp(line, word) && strtoull(args, NULL, 0) == number;
 			at += ours;
-		} else if (ours && at == section) {
-			open = obey(vm, line, args);
+		} else if (ours && at == section && !fake_is_of_events(line)) {
+			open = obey(number, line, args);
 			if (!open)
 				end_section(line, args);
 		}
 	}
 	fclose(script);
-	if (open)
+	if (open && (asked->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP)
 		put_done(0);
+	else if (open)
+		put_error("0");
+	return true;
 }
 
-static void answer_family(void)
+static void answer_verify(uint64_t vm)
+{
+	if (!answer_by_script("vm", vm))
+		put_error("2 2 no such VM");
+}
+
+static void answer_status(void)
+{
+	struct nlmsghdr *message = answer(MSRGUARD_CMD_STATUS_GET);
+
+	mnl_attr_put_u8(message, MSRGUARD_A_STATUS_MODE, MSRGUARD_MODE_ENFORCE);
+	mnl_attr_put_u64(message, MSRGUARD_A_STATUS_GENERATION, GENERATION);
+	mnl_attr_put_u32(message, MSRGUARD_A_STATUS_RULES, 2);
+	mnl_attr_put_u64(message, MSRGUARD_A_STATUS_SEQ, fake_sequence());
+	end_message(message);
+	put_error("0");
+}
+
+static void put_group(struct nlmsghdr *message, const char *name, uint32_t id)
+{
+	struct nlattr *groups = mnl_attr_nest_start(message, CTRL_ATTR_MCAST_GROUPS);
+	struct nlattr *group = mnl_attr_nest_start(message, 1);
+
+	mnl_attr_put_strz(message, CTRL_ATTR_MCAST_GRP_NAME, name);
+	mnl_attr_put_u32(message, CTRL_ATTR_MCAST_GRP_ID, id);
+	mnl_attr_nest_end(message, group);
+	mnl_attr_nest_end(message, groups);
+}
+
+static void answer_family(const char *name)
 {
 	char line[1024], *args;
-	FILE *script = open_script();
+	FILE *script = fake_open_script();
 	struct genlmsghdr *header;
 	struct nlmsghdr *message;
+	bool ours = !strcmp(name, MSRGUARD_FAMILY_NAME);
 	int error = 0;
 
-	while (next_line(script, line, sizeof(line), &args))
+	while (fake_next_line(script, line, sizeof(line), &args))
 		if (!strcmp(line, "family"))
 			error = atoi(args);
 	fclose(script);
@@ -334,7 +383,8 @@ static void answer_family(void)
 		message->nlmsg_flags = 0;
 		header = mnl_nlmsg_put_extra_header(message, sizeof(*header));
 		header->cmd = CTRL_CMD_NEWFAMILY;
-		mnl_attr_put_u16(message, CTRL_ATTR_FAMILY_ID, FAMILY);
+		mnl_attr_put_u16(message, CTRL_ATTR_FAMILY_ID, ours ? FAMILY : GENL_ID_CTRL);
+		put_group(message, ours ? MSRGUARD_MCGRP_EVENTS : "notify", ours ? 5 : 1);
 		end_message(message);
 		put_error("0");
 	} else {
@@ -345,29 +395,63 @@ static void answer_family(void)
 
 static void take_request(const struct nlmsghdr *request)
 {
-	const struct nlattr *attr;
+	const struct genlmsghdr *header = mnl_nlmsg_get_payload(request);
+	const struct nlattr *attr = mnl_nlmsg_get_payload_offset(request, sizeof(*header));
+	bool has_attr = mnl_nlmsg_get_payload_len(request) > sizeof(*header);
+	bool dump = (request->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
 
 	asked = request;
+	command = header->cmd;
 	if (request->nlmsg_type == GENL_ID_CTRL) {
-		answer_family();
+		answer_family(mnl_attr_get_str(attr));
 		return;
 	}
-	if ((request->nlmsg_flags & NLM_F_DUMP) != NLM_F_DUMP)
-		abort();
-	mnl_attr_for_each(attr, request, sizeof(struct genlmsghdr))
-		if (mnl_attr_get_type(attr) == MSRGUARD_A_VERIFY_VM_ID)
-			answer_verify(mnl_attr_get_u64(attr));
+	new_datagram();
+	switch (command) {
+	case MSRGUARD_CMD_VERIFY:
+		if (!dump || !has_attr || mnl_attr_get_type(attr) != MSRGUARD_A_VERIFY_VM_ID)
+			abort();
+		answer_verify(mnl_attr_get_u64(attr));
+		break;
+	case MSRGUARD_CMD_STATUS_GET:
+	case MSRGUARD_CMD_STATS_GET:
+		if (dump || has_attr)
+			abort();
+		if (!answer_by_script("answer", command)) {
+			if (command == MSRGUARD_CMD_STATUS_GET)
+				answer_status();
+			else
+				put_error("95");
+		}
+		if (command == MSRGUARD_CMD_STATUS_GET)
+			fake_arm_events();
+		break;
+	default:
+		if (!dump)
+			abort();
+		if (!answer_by_script("answer", command))
+			put_error("95");
+		break;
+	}
 }
 
-/* What the command uses of libmnl's sockets. */
+/* What the command uses of libmnl's sockets: the first is for requests, the second for events. */
+
+static char sockets[2];
+static unsigned int opened;
+
+static bool is_for_events(const struct mnl_socket *nl)
+{
+	return (const char *)nl == &sockets[1];
+}
 
 struct mnl_socket *mnl_socket_open2(int bus, int open_flags)
 {
-	static int dummy;
-
 	(void)bus;
 	(void)open_flags;
-	return (struct mnl_socket *)&dummy;
+	if (opened == 2)
+		abort();
+	return (struct mnl_socket *)&sockets[opened++];
 }
 
 int mnl_socket_bind(struct mnl_socket *nl, unsigned int groups, pid_t pid)
@@ -380,8 +464,7 @@ int mnl_socket_bind(struct mnl_socket *nl, unsigned int groups, pid_t pid)
 
 int mnl_socket_get_fd(const struct mnl_socket *nl)
 {
-	(void)nl;
-	return -1;
+	return is_for_events(nl) ? fake_events_fd() : -1;
 }
 
 unsigned int mnl_socket_get_portid(const struct mnl_socket *nl)
@@ -407,7 +490,8 @@ int mnl_socket_close(struct mnl_socket *nl)
 
 ssize_t mnl_socket_sendto(const struct mnl_socket *nl, const void *buf, size_t len)
 {
-	(void)nl;
+	if (is_for_events(nl))
+		abort();
 	queued = 0;
 	handed_out = 0;
 	take_request(buf);

@@ -47,8 +47,10 @@ fresh()
 		bitmap kvm_msr_allowed direct attached 18446744073709551615
 		vcpu-created kvm_arch_vcpu_postcreate observer attached 2
 	END
-	echo 5 | tee "$ROOT"/stats/{reads,writes,denied,dropped,masked,audited} >"$ROOT/stats/sequence"
-	echo 0 | tee "$ROOT"/stats/{events_sent,events_lost} >"$ROOT/stats/unattributed"
+	echo 5 | tee "$ROOT"/stats/{reads,writes,denied,dropped,masked,audited,quiet} \
+		>"$ROOT/stats/pending"
+	echo 10 >"$ROOT/stats/sequence"
+	echo 0 | tee "$ROOT"/stats/{overflowed,lost,events_sent,events_lost} >"$ROOT/stats/unattributed"
 	cat >"$ROOT/vms/list" <<-END
 		#                 id        pid vcpus   reads writes denied dropped masked audited
 		                   3       4242     2   1 2 3 4 5 9007199254740993
@@ -113,6 +115,17 @@ out_is() { diff "$WORK/out" - >"$WORK/diff"; }
 err_is() { diff "$WORK/err" - >"$WORK/diff"; }
 # json EXPRESSION: of the parsed output, called d.
 json() { python3 -c 'import json, sys; d = json.load(open(sys.argv[1])); sys.exit(not eval(sys.argv[2]))' "$WORK/out" "$1"; }
+
+# kernel: how the netlink family answers, see fake_kernel.c; its description stands on stdin.
+kernel() { cat >"$WORK/kernel"; }
+
+# run_fake [ARGUMENT...]: as run, with the kernel that $WORK/kernel describes.
+run_fake()
+{
+	RC=0
+	LD_PRELOAD=$FAKE_SO FAKE_KERNEL=$WORK/kernel "$WORK/msrguard" "$@" \
+		>"$WORK/out" 2>"$WORK/err" </dev/null || RC=$?
+}
 
 # end_tests: the plan, and the exit status.
 end_tests()
