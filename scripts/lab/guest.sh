@@ -7,8 +7,8 @@
 # The guest's kernel command line.
 GUEST_APPEND="console=ttyS0 quiet loglevel=4 mitigations=off nokaslr panic=-1 tsc=reliable no_timer_check msr.allow_writes=on"
 
-# What such a guest goes without in the emulated AMD host: XSAVE is not whole there. With it, 7.3
-# dies at boot, and processes at a signal. To be put behind the model's name.
+# What such a guest goes without in the emulated AMD host: XSAVE is not whole there, and 7.3
+# dies of it at boot. To be put behind the model's name.
 # shellcheck disable=SC2034 # for the caller
 GUEST_CPU_LESS=,-xsave,-avx,-avx2,-fma,-f16c
 
