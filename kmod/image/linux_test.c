@@ -300,7 +300,10 @@ static void put_module(struct fake *fake, enum layout layout, const struct fake_
 		put_range(fake, layout, module, at, &none, 0, 6);
 	}
 	if (module->id) {
-		at = fake_put_build_id(fake, module->notes_at, module->id);
+		/* The processor's properties in front of it, as from 6.12 on. */
+		at = fake_put_note(fake, module->notes_at, "GNU", 5, "\2\0\0\xc0\4\0\0\0\1\0\0\0\0\0\0",
+				   16);
+		at = fake_put_build_id(fake, at, module->id);
 		fake_put_note(fake, at, "Linux", 0x101, "\0\0\0", 4);
 	}
 }

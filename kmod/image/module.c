@@ -299,8 +299,8 @@ static bool find_build_id(struct mg_walk *walk, const struct guest_module *modul
 				if (!is_build_id(walk->page, at))
 					continue;
 				mg_notes_parse(walk, page + at - MG_NOTE_HEADER, &one);
-				/* Further ones of the run come by themselves. */
-				if (!one.len || !one.nr_build_ids)
+				/* Of a run the first counts; the others come by themselves. */
+				if (!one.len || mg_le32(walk->notes + 8) != MG_NOTE_BUILD_ID)
 					continue;
 				if (nr++ || one.nr_build_ids > 1 || !one.build_id_len)
 					return false;
