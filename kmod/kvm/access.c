@@ -77,12 +77,7 @@ static void locate(struct kvm_vcpu *vcpu, struct mg_event *event)
 	event->vcpu = vcpu->vcpu_id;
 	event->nested = vcpu->arch.hflags & HF_GUEST_MASK;
 	event->regs_known = !vcpu->arch.guest_state_protected;
-	event->pc = 0;
-	event->cpl = 0;
-	if (event->regs_known) {
-		event->pc = static_call(mg_kvm_get_linear_rip)(vcpu);
-		event->cpl = mg_kvm_x86_ops->get_cpl(vcpu);
-	}
+	event->pc = event->regs_known ? static_call(mg_kvm_get_linear_rip)(vcpu) : 0;
 }
 
 /**
@@ -125,6 +120,7 @@ static void describe(void *context, struct mg_event *event)
 	struct description *about = context;
 	struct mg_access *access = about->access;
 
+	event->cpl = event->regs_known ? mg_kvm_x86_ops->get_cpl(about->vcpu) : 0;
 	event->vm_id = about->vm ? mg_account_id(about->vm->account) : 0;
 	event->vm_pid = about->vcpu->kvm->userspace_pid;
 

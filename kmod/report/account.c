@@ -101,7 +101,10 @@ static struct hlist_head *bucket_of(struct fold_table *table, const struct mg_ev
 	return &table->buckets[hash_32(event->access->index ^ (u32)event->pc, FOLD_BITS)];
 }
 
-/* Everything but the vCPU, the time and the values. Of one generation, the MSR tells the rule. */
+/*
+ * Everything but the vCPU, the time, the values and the privilege level, which one instruction does
+ * not change. Of one generation, the MSR tells the rule.
+ */
 static bool is_alike(const struct fold *fold, const struct mg_event *event)
 {
 	const struct mg_event *other = &fold->event;
@@ -111,8 +114,7 @@ static bool is_alike(const struct fold *fold, const struct mg_event *event)
 	       fold->verdict.outcome == event->verdict->outcome &&
 	       fold->verdict.would_be == event->verdict->would_be &&
 	       other->generation == event->generation && other->origin == event->origin &&
-	       other->regs_known == event->regs_known && other->cpl == event->cpl &&
-	       other->nested == event->nested;
+	       other->regs_known == event->regs_known && other->nested == event->nested;
 }
 
 /* What differs among accesses that are alike is that of the first not told yet. */
@@ -227,6 +229,7 @@ void mg_account_described(struct mg_account *account, struct fold *fold,
 		fold->image.kind = MG_IMAGE_UNKNOWN;
 	fold->event.vm_id = event->vm_id;
 	fold->event.vm_pid = event->vm_pid;
+	fold->event.cpl = event->cpl;
 	fold->described = true;
 	spin_unlock(&account->lock);
 }

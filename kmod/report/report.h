@@ -31,9 +31,9 @@ enum mg_origin {
  * @located:     somebody listens and what follows up to @pc is filled in; else nothing of it is
  * @regs_known:  @pc and @cpl are valid (they are not for encrypted guests); else they are 0
  * @nested:      done by a guest of the guest
- * @cpl:         privilege level at the instruction
  * @vcpu:        the vCPU's id
  * @pc:          linear address of the instruction
+ * @cpl:         privilege level at the instruction
  * @value_known: see @access
  * @vm_pid:      id of the task that created the VM, in the initial PID namespace
  * @vm_id:       the VM, never used again in this boot; 0 if there was no memory to record it
@@ -53,9 +53,9 @@ struct mg_event {
 	bool located;
 	bool regs_known;
 	bool nested;
-	u8 cpl;
 	u32 vcpu;
 	u64 pc;
+	u8 cpl;
 	bool value_known;
 	u32 vm_pid;
 	u64 vm_id;
@@ -79,7 +79,7 @@ bool mg_report_wanted(const struct mg_rule *rule, const struct mg_verdict *verdi
 /**
  * typedef mg_describe_fn - find out the rest of an event that is to be told
  * @context: whoever reports passed it to mg_report()
- * @event:   fill in @value_known, @vm_pid, @vm_id, @image
+ * @event:   fill in @cpl, @value_known, @vm_pid, @vm_id, @image
  *
  * Context: may sleep; the same as mg_report().
  */
