@@ -660,13 +660,13 @@ test_counts()
 	until_it lists "$guest" || die "the guest does not start"
 	run vms "pid:$guest"
 	ok "vms" ended 0
-	ok "finds it" prints "^ +[0-9]+ +$guest "
+	ok "finds it" prints "^ *[0-9]+ +$guest "
 	run vms --json
 	ok "with what it did" json 'd["vms"][0]["pid"] == '"$guest"' and int(d["vms"][0]["denied"], 0) > 0'
 	run top --once
 	ok "top" ended 0
-	ok "shows who" prints "^ +[0-9]+ +$guest "
-	ok "and what, with a rate" prints '^ +[0-9]+ 0x174 +MSR_IA32_SYSENTER_CS +write denied +[0-9]*[1-9][0-9]*\.[0-9] '
+	ok "shows who" prints "^ *[0-9]+ +$guest "
+	ok "and what, with a rate" prints '^ *[0-9]+ 0x174 +MSR_IA32_SYSENTER_CS +write denied +[0-9]*[1-9][0-9]*\.[0-9] '
 	kill -KILL "$guest"
 	wait "$guest" 2>/dev/null || true
 	run vms "pid:$guest"
