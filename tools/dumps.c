@@ -71,6 +71,10 @@ static const struct field vm_fields[] = {
 	VM(QUIET,	MNL_TYPE_U64,	quiet),
 	VM(PENDING,	MNL_TYPE_U64,	pending),
 	VM(OVERFLOWED,	MNL_TYPE_U64,	overflowed),
+	FIELD(mg_nl_vm, VM_IMAGE_LOOKUPS,	MNL_TYPE_U64,	image_lookups,	true),
+	FIELD(mg_nl_vm, VM_IMAGE_HITS,		MNL_TYPE_U64,	image_hits,	true),
+	FIELD(mg_nl_vm, VM_IMAGE_PAGES,		MNL_TYPE_U64,	image_pages,	true),
+	FIELD(mg_nl_vm, VM_IMAGE_SPENT,		MNL_TYPE_U64,	image_spent,	true),
 };
 
 static const struct field rule_fields[] = {

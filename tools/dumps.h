@@ -24,6 +24,8 @@ struct mg_nl_vm {
 	uint32_t vcpus;
 	uint64_t reads, writes, denied, dropped, masked, audited, quiet;
 	uint64_t pending, overflowed;
+	/* Of the search for images in the guest; 0 if the module does not say. */
+	uint64_t image_lookups, image_hits, image_pages, image_spent;
 };
 
 /**

@@ -98,12 +98,14 @@ static void put_head(FILE *out, const struct top *top)
  * struct layout - what fits
  * @vms:    lines for VMs
  * @rows:   lines for MSRs
+ * @id:     width of a VM's id, which grows with the time since the boot
  * @number: width of a number; a small one has it shortened
  * @name:   width of an MSR's name
  */
 struct layout {
 	size_t vms;
 	size_t rows;
+	int id;
 	int number;
 	int name;
 };
@@ -131,14 +133,15 @@ static void put_vms(FILE *out, const struct mg_top_model *model, const struct la
 	char name[MG_PROCESS_NAME];
 	size_t i;
 
-	fprintf(out, "%7s %8s %-15s %5s %8s", "VM", "PID", "PROCESS", "VCPUS", "RATE/s");
+	fprintf(out, "%*s %8s %-15s %5s %8s", layout->id, "VM", "PID", "PROCESS", "VCPUS",
+		"RATE/s");
 	for (i = 0; i < ARRAY_SIZE(columns); i++)
 		fprintf(out, " %*s", layout->number, columns[i]);
 	fputc('\n', out);
 	for (i = 0; i < model->nr_vms && i < layout->vms; i++) {
 		vm = &model->vms[i].now;
-		fprintf(out, "%7" PRIu64 " %8" PRIu32 " %-15s %5" PRIu32 " %8.1f", vm->id, vm->pid,
-			mg_process_name(vm->pid, name), vm->vcpus, model->vms[i].rate);
+		fprintf(out, "%*" PRIu64 " %8" PRIu32 " %-15s %5" PRIu32 " %8.1f", layout->id, vm->id,
+			vm->pid, mg_process_name(vm->pid, name), vm->vcpus, model->vms[i].rate);
 		put_number(out, layout, vm->denied);
 		put_number(out, layout, vm->dropped);
 		put_number(out, layout, vm->masked);
@@ -147,7 +150,7 @@ static void put_vms(FILE *out, const struct mg_top_model *model, const struct la
 		fputc('\n', out);
 	}
 	if (i < model->nr_vms)
-		fprintf(out, "%7s and %zu more\n", "", model->nr_vms - i);
+		fprintf(out, "%*s and %zu more\n", layout->id, "", model->nr_vms - i);
 	fputc('\n', out);
 }
 
@@ -178,25 +181,54 @@ static void put_rows(FILE *out, const struct top *top, const struct layout *layo
 	char direction[MG_NAME_LEN], verdict[MG_NAME_LEN], place[32];
 	size_t nr = mg_top_sorted(&top->model, top->order, rows), i;
 
-	fprintf(out, "%7s %-10s %-*s %-5s %-7s %8s %*s  %s\n", "VM", "MSR", layout->name, "NAME",
-		"DIR", "VERDICT", "RATE/s", layout->number, "TOTAL", "WHO");
+	fprintf(out, "%*s %-10s %-*s %-5s %-7s %8s %*s  %s\n", layout->id, "VM", "MSR", layout->name,
+		"NAME", "DIR", "VERDICT", "RATE/s", layout->number, "TOTAL", "WHO");
 	for (i = 0; i < nr && i < layout->rows; i++) {
 		row = rows[i];
-		fprintf(out, "%7" PRIu64 " 0x%-8" PRIx32 " %-*.*s %-5s %-7s %8.1f", row->vm, row->msr,
-			layout->name, layout->name, short_name(row->msr, layout),
+		fprintf(out, "%*" PRIu64 " 0x%-8" PRIx32 " %-*.*s %-5s %-7s %8.1f", layout->id, row->vm,
+			row->msr, layout->name, layout->name, short_name(row->msr, layout),
 			mg_direction_name(row->direction, direction),
 			mg_verdict_name(row->verdict, verdict), row->rate);
 		put_number(out, layout, row->total);
 		fprintf(out, "  %s\n", who(row, place, sizeof(place)));
 	}
 	if (i < nr)
-		fprintf(out, "%7s and %zu more\n", "", nr - i);
+		fprintf(out, "%*s and %zu more\n", layout->id, "", nr - i);
+}
+
+static int digits(uint64_t number)
+{
+	int count = 1;
+
+	for (; number >= 10; number /= 10)
+		count++;
+	return count;
+}
+
+static int id_width(const struct mg_top_model *model)
+{
+	int width = 7;
+	size_t i;
+
+	for (i = 0; i < model->nr_vms; i++)
+		if (digits(model->vms[i].now.id) > width)
+			width = digits(model->vms[i].now.id);
+	for (i = 0; i < model->nr_rows; i++)
+		if (digits(model->rows[i].vm) > width)
+			width = digits(model->rows[i].vm);
+	return width;
 }
 
 /* Four lines of head, a line before, and three beside the VMs; a third of the rest is theirs. */
 static struct layout lay_out(const struct top *top)
 {
-	struct layout layout = { BATCH_ROWS, BATCH_ROWS, 12, 32 };
+	struct layout layout = {
+		.vms = BATCH_ROWS,
+		.rows = BATCH_ROWS,
+		.id = id_width(&top->model),
+		.number = 12,
+		.name = 32,
+	};
 	size_t columns, lines, left;
 
 	if (!top->on_terminal)
@@ -206,7 +238,9 @@ static struct layout lay_out(const struct top *top)
 	layout.vms = top->model.nr_vms <= left / 3 ? top->model.nr_vms : left / 3;
 	layout.rows = left - layout.vms;
 	layout.number = columns < 120 ? 7 : 12;
-	layout.name = columns < 100 ? 17 : 32;
+	/* On the usual 80 columns, so that who it is can still be read. */
+	if (columns < 100)
+		layout.name = layout.id < 16 ? 24 - layout.id : 8;
 	return layout;
 }
 

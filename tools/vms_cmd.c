@@ -73,6 +73,10 @@ static void print_json(const struct mg_nl_vm *vms, size_t nr)
 		mg_json_hex(item, "quiet", vms->quiet);
 		mg_json_hex(item, "pending", vms->pending);
 		mg_json_hex(item, "overflowed", vms->overflowed);
+		mg_json_hex(item, "image_lookups", vms->image_lookups);
+		mg_json_hex(item, "image_hits", vms->image_hits);
+		mg_json_hex(item, "image_pages", vms->image_pages);
+		mg_json_hex(item, "image_spent", vms->image_spent);
 	}
 	mg_json_print(root, false);
 }

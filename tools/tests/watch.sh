@@ -351,7 +351,7 @@ stats()
 	echo
 }
 
-# vm_line ID PID VCPUS DENIED DROPPED MASKED AUDITED QUIET PENDING OVERFLOWED
+# vm_line ID PID VCPUS DENIED DROPPED MASKED AUDITED QUIET PENDING OVERFLOWED [IMAGE...]
 vm_line()
 {
 	local type=7 value
@@ -371,7 +371,7 @@ test_vms()
 	fresh
 	{
 		echo answer 6
-		vm_line 3 4242 2 1 2 3 4 5 6 7
+		vm_line 3 4242 2 1 2 3 4 5 6 7 8 9 10 11
 		vm_line 4 $$ 1 9000 0 0 0 0 0 0
 		echo datagram
 		vm_line 5 4242 1 0 0 0 0xffffffffffffff 0 0 0
@@ -382,7 +382,7 @@ test_vms()
 	ok "with all that was counted" prints '^ +3 +4242 \S+ +2 +100 +200 +1 +2 +3 +4 +5 +6 +7$'
 	ok "and the name of its process" prints "^ +4 +$$ watch.sh +1 "
 	run_fake vms --json
-	ok "in JSON" json '[v["id"] for v in d["vms"]] == ["0x5", "0x4", "0x3"] and d["vms"][2] | {"process": None} == {"id": "0x3", "pid": 4242, "process": None, "vcpus": 2, "reads": "0x64", "writes": "0xc8", "denied": "0x1", "dropped": "0x2", "masked": "0x3", "audited": "0x4", "quiet": "0x5", "pending": "0x6", "overflowed": "0x7"} and d["vms"][1]["process"] == "watch.sh"'
+	ok "in JSON" json '[v["id"] for v in d["vms"]] == ["0x5", "0x4", "0x3"] and d["vms"][2] | {"process": None} == {"id": "0x3", "pid": 4242, "process": None, "vcpus": 2, "reads": "0x64", "writes": "0xc8", "denied": "0x1", "dropped": "0x2", "masked": "0x3", "audited": "0x4", "quiet": "0x5", "pending": "0x6", "overflowed": "0x7", "image_lookups": "0x8", "image_hits": "0x9", "image_pages": "0xa", "image_spent": "0xb"} and d["vms"][1]["process"] == "watch.sh"'
 	run_fake vms pid:4242
 	ok "those of a process" test "$(awk 'NR > 1 { print $1 }' "$WORK/out" | xargs)" = "5 3"
 	run_fake vms pid:1
@@ -552,6 +552,11 @@ test_top()
 	ok "and who" prints '^ +4 0xc0000080 +MSR_EFER +read +audited +[1-5]\.[0-9] +5  esif_lf.sys$'
 	ok "the busiest first" test "$(awk '$2 ~ /^0x/ { print $2 }' "$WORK/out" | xargs)" = "0x174 0xc0000080 0xc0000081"
 	ok "no escape sequence" test -z "$(tr -d '[:print:]\n' <"$WORK/out")"
+	busy_host | sed "s/2:$(hex 8 3) 3:/2:$(hex 8 12345678901) 3:/" | kernel
+	run_fake top --once --delay 1
+	ok "a VM's id may be long" prints '^12345678901 +4242 '
+	ok "then the others are as wide" prints '^ {10}3 0x174 '
+	busy_host | kernel
 	run_fake top --batch 2 --delay 1
 	ok "top --batch" equal_lines '^msrguard top' 2
 	ok "what has passed has no rate" test "$(awk '$2 == "0x174" { print ($6 > 0) }' "$WORK/out" | xargs)" = "1 0"
