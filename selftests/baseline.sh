@@ -5,11 +5,13 @@
 # Real guests under the baseline policy and nothing else: Debian's kernels under QEMU, by the
 # short way and through SeaBIOS, iPXE and GRUB, and memtest86+. Each has to come up, do its
 # work and power off, without a complaint in its log; what is denied to it has to be on the
-# list; and what its root tries on dangerous MSRs has to fail, and to be reported. Prints TAP.
+# list; and what its root tries on dangerous MSRs has to fail, and to be reported. Then such a guest
+# is learned from, and boots under what is proposed without a denial. Prints TAP.
 #
 #   MSRGUARD_KO       the module
 #   MSRGUARD_GUESTS   kernels, or "all": these with every CPU and number of CPUs (make
-#                     test-guests); under Bochs, which is slow, what it carries
+#                     test-guests); under Bochs, which is slow, what it carries; "learn": only
+#                     the guest that is learned from
 #   baseline-guests/  beside this program: guest.sh, and of each kernel guest-KERNEL-vmlinux
 #                     and guest-KERNEL-initrd; tftp/ and disk; memtest86+.bin (scripts/lab/stage
 #                     puts them there)
@@ -77,6 +79,28 @@ ok()
 }
 
 empty() { [[ ! $SAID ]]; }
+
+start_watch()
+{
+	local try
+	msrguard watch --json >watch.out 2>watch.err &
+	WATCH=$!
+	for ((try = 0; try < 300; try++)); do
+		! grep -q '^listening' watch.err || return 0
+		kill -0 "$WATCH" || break
+		sleep 0.2
+	done
+	die "no listener: $(<watch.err)"
+}
+
+stop_watch()
+{
+	kill -INT "$WATCH"
+	wait "$WATCH" || true
+	WATCH=
+	SAID=$(tail -n 1 watch.out)
+	ok "no event was lost" python3 -c 'import json, sys; sys.exit(int(json.loads(sys.argv[1])["lost"], 0))' "$SAID"
+}
 
 # settle: until watch has written what there is.
 settle()
@@ -302,6 +326,66 @@ all_guests()
 	done
 }
 
+# try_dangers: as attempts, but whatever comes of it: nothing is blocked now.
+try_dangers()
+{
+	local line vendor msr access value name
+	while read -r vendor msr access value name; do
+		[[ $vendor == "$VENDOR" || $vendor == any ]] || continue
+		# Of these the guest's interrupts and its clock would die.
+		[[ $name != @(MSR_IA32_APICBASE|MSR_IA32_TSC) ]] || continue
+		case $access in
+		read) line="rdmsr $msr" ;;
+		write) line="wrmsr $msr $value" ;;
+		esac
+		SAID=$(guest "$line 2>/dev/null; true")
+	done < <(grep -v '^#' "$HERE/files/baseline-dangerous")
+}
+
+no_denial()
+{
+	SAID=$(events "$FROM" 'for o in e: print(o["msr"], o["name"], o["dir"], o["verdict"], o.get("value"), o.get("old"))')
+	empty
+}
+
+# What learn proposes for a guest is enough for this guest's next boot, and is nothing dangerous,
+# though its root tried that too. It has a random layout, as guests have.
+learned_guest()
+{
+	local cpu=$1 learn try
+	use_kernel 6.12
+	msrguard learn -o learned.policy >learn.out 2>learn.err </dev/null &
+	learn=$!
+	for ((try = 0; try < 300; try++)); do
+		! grep -q '^learning' learn.err || break
+		kill -0 "$learn" 2>/dev/null || die "learn does not begin: $(<learn.err)"
+		sleep 0.2
+	done
+	PROFILE=learning
+	GUEST_APPEND=${GUEST_APPEND/nokaslr/} LAST=try_dangers one_guest "learn: 6.12" 1 guest_start -cpu "$cpu"
+	kill -INT "$learn"
+	SAID=0
+	wait "$learn" || SAID="exit status $?"
+	SAID+=$'\n'$(<learn.err)
+	ok "learn: has a proposal" test "${SAID%%$'\n'*}" = 0
+	echo "# $(tail -n 1 learn.err)"
+	sed 's/^/# /' learned.policy
+	SAID=$(msrguard check --json learned.policy) || true
+	ok "learn: proposes nothing dangerous" \
+		python3 -c 'import json, sys
+f = json.loads(sys.argv[1])["files"][0]["findings"]
+sys.exit(any(x["severity"] == "error" or x["id"] == "dangerous" for x in f))' "$SAID"
+	SAID=$(msrguard load learned.policy 2>&1) || die "the proposal cannot be loaded: $SAID"
+	start_watch
+	FROM=0
+	PROFILE=learned
+	GUEST_APPEND=${GUEST_APPEND/nokaslr/} LAST="learned_enough attempts" one_guest "learned: 6.12" 1 \
+		guest_start -cpu "$cpu"
+	stop_watch
+}
+
+learned_enough() { ok "learned: its next boot is denied nothing" no_denial; }
+
 use_profile()
 {
 	PROFILE=$1
@@ -340,17 +424,13 @@ guests_under_bochs()
 
 insmod "$KO" || die "the module cannot be loaded: $(dmesg | grep msrguard | tail -n 1)"
 use_profile baseline
-msrguard watch --json >watch.out 2>watch.err &
-WATCH=$!
-for ((try = 0; try < 300; try++)); do
-	! grep -q '^listening' watch.err || break
-	kill -0 "$WATCH" || die "no listener: $(<watch.err)"
-	sleep 0.2
-done
+start_watch
 SAID=$(<watch.err)
 ok "the baseline is in force" grep -q 'mode enforce' watch.err
 
-if [[ ${LAB_EMULATOR:-} == bochs ]]; then
+if [[ ${MSRGUARD_GUESTS:-} == learn ]]; then
+	echo "# only learn"
+elif [[ ${LAB_EMULATOR:-} == bochs ]]; then
 	guests_under_bochs
 elif [[ ${MSRGUARD_GUESTS:-} ]]; then
 	all_guests
@@ -358,14 +438,17 @@ elif [[ ${MSRGUARD_GUESTS:-} ]]; then
 else
 	few_guests
 fi
-network_boot
-memtest
-
-kill -INT "$WATCH"
-wait "$WATCH" || true
-WATCH=
-SAID=$(tail -n 1 watch.out)
-ok "no event was lost" python3 -c 'import json, sys; sys.exit(int(json.loads(sys.argv[1])["lost"], 0))' "$SAID"
+if [[ ${MSRGUARD_GUESTS:-} != learn ]]; then
+	network_boot
+	memtest
+fi
+stop_watch
+# What learn listens to is too much for a second listener.
+if [[ ${LAB_EMULATOR:-} == bochs ]]; then
+	learned_guest host
+else
+	learned_guest "host,-svm$GUEST_CPU_LESS"
+fi
 SAID=$(<"$SYS/vms/list")
 ok "no VM is left in the list" test "$(grep -vc '^#' "$SYS/vms/list")" = 0
 echo "1..$TESTS"

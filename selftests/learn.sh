@@ -30,6 +30,7 @@ WORK=$(mktemp -d)
 SYS=/sys/kernel/msrguard
 KEPT=/run/msrguard-learn.policy
 LSTAR=0xc0000082
+FMASK=0xc0000084
 TESTS=0
 FAILED=0
 RC=0
@@ -117,7 +118,7 @@ learn_end()
 begin()
 {
 	printf 'default allow allow\n%s deny deny\n0x174-0x176 deny deny\n%s deny deny\n' \
-		"$LSTAR" "$UCODE" >"$WORK/old"
+		"$FMASK" "$UCODE" >"$WORK/old"
 	run load "$WORK/old"
 	[[ $RC == 0 ]] || die "the policy before cannot be loaded: $(<"$WORK/err")"
 	BEFORE=$(state)
@@ -126,18 +127,21 @@ begin()
 test_learn()
 {
 	begin
-	ok "before, a guest is denied" guest 3 write $LSTAR 0x1230 3
+	ok "before, a guest is denied" guest 3 write $FMASK 0x1230 3
 	learn
-	ok "while it learns, nothing is" guest 0 write $LSTAR 0x1230 3
+	ok "while it learns, nothing is" guest 0 write $FMASK 0x1230 3
 	ok "neither reads" guest 0 read 0x174 0 5
+	ok "nor an address" guest 0 write $LSTAR 0x7f001230 1
 	ok "nor what is dangerous" guest 0 write $UCODE 0 1
 	learn_end INT
 	ok "learn, ended by SIGINT" ended 0
 	ok "what was in force is put back" put_back
-	ok "and holds" guest 3 write $LSTAR 0x1230 3
+	ok "and holds" guest 3 write $FMASK 0x1230 3
 	ok "a write is proposed with the bits it changed" \
-		proposes "^${LSTAR}[[:blank:]]+deny[[:blank:]]+mask=0x1230,deny[[:blank:]]+# MSR_LSTAR: 3 writes; VM [0-9]+;"
+		proposes "^${FMASK}[[:blank:]]+deny[[:blank:]]+mask=0x1230,deny[[:blank:]]+# MSR_SYSCALL_MASK: 3 writes; VM [0-9]+;"
 	ok "a read is proposed" proposes '^0x174[[:blank:]]+allow[[:blank:]]+deny[[:blank:]]+# .*: 5 reads;'
+	ok "an address, with all its bits" \
+		proposes "^${LSTAR}[[:blank:]]+deny[[:blank:]]+allow[[:blank:]]+# MSR_LSTAR: 1 write; .*; holds an address, allowed whole"
 	ok "what is dangerous is a comment" proposes "^# $UCODE.* not proposed: .*microcode"
 	ok "and nothing else" proposes_not "^$UCODE"
 	run check --json "$WORK/proposal"
@@ -146,9 +150,10 @@ test_learn()
 	cp "$WORK/proposal" "$WORK/learned"
 	run load "$WORK/learned"
 	ok "that can be loaded" ended 0
-	ok "under it the guest does what it did" guest 0 write $LSTAR 0x1230 3
+	ok "under it the guest does what it did" guest 0 write $FMASK 0x1230 3
 	ok "all of it" guest 0 read 0x174 0 5
-	ok "a bit of another kind is denied" guest 1 write $LSTAR 0x1 1
+	ok "with another address, as after another boot" guest 0 write $LSTAR 0xffff888012345000 1
+	ok "a bit of another kind is denied" guest 1 write $FMASK 0x1 1
 	ok "as is the other direction" guest 1 write 0x174 0 1
 	ok "another MSR" guest 1 read 0x175 0 1
 	ok "and what is dangerous" guest 1 write $UCODE 0 1
@@ -160,7 +165,7 @@ test_learn_base()
 	printf 'default deny deny\n0x174 allow deny\n%s deny deny\n' "$UCODE" >"$WORK/base"
 	learn --base "$WORK/base"
 	ok "with a base, nothing is denied either" guest 0 write $UCODE 0 2
-	ok "not by default" guest 0 read $LSTAR 0 1
+	ok "not by default" guest 0 read $FMASK 0 1
 	ok "nor what it allows" guest 0 read 0x174 0 1
 	learn_end INT
 	ok "learn with a base" ended 0
@@ -169,7 +174,7 @@ test_learn_base()
 	ok "what it denies is left so" proposes "^# $UCODE: 2 writes, which the rule for $UCODE does not allow"
 	run diff "$WORK/base" "$WORK/proposal"
 	ok "the difference is what was seen" \
-		grep -q "^  $LSTAR (MSR_LSTAR): reads (A: deny; B: allow)\$" "$WORK/out"
+		grep -q "^  $FMASK (MSR_SYSCALL_MASK): reads (A: deny; B: allow)\$" "$WORK/out"
 	ok "and no more" [ "$(grep -c '^  ' "$WORK/out")" = 1 ]
 }
 
@@ -185,7 +190,7 @@ test_learn_disturbed()
 	learn_end TERM
 	ok "another rule meanwhile" ended 1 'somebody else has published a policy meanwhile'
 	ok "is left in force" grep -q '^0x999' $SYS/policy/active
-	ok "the policy before is kept" grep -q "^$LSTAR" $KEPT
+	ok "the policy before is kept" grep -q "^$FMASK" $KEPT
 	run learn --for 1
 	ok "and not overwritten" ended 1 'a learning was killed'
 	run load $KEPT
@@ -195,17 +200,17 @@ test_learn_disturbed()
 	echo off >$SYS/mode
 	BEFORE=$(state)
 	learn
-	ok "from mode off" guest 0 read $LSTAR 0 1
+	ok "from mode off" guest 0 read $FMASK 0 1
 	learn_end INT
 	ok "the mode is put back" put_back
-	ok "and there is a proposal" proposes "^$LSTAR"
+	ok "and there is a proposal" proposes "^$FMASK"
 	echo enforce >$SYS/mode
 	BEFORE=$(state)
 	learn
 	learn_end KILL
-	ok "a learning that is killed blocks nothing" guest 0 write $LSTAR 0x1230 1
+	ok "a learning that is killed blocks nothing" guest 0 write $FMASK 0x1230 1
 	run load $KEPT
-	ok "until what it kept is loaded" guest 1 write $LSTAR 0x1230 1
+	ok "until what it kept is loaded" guest 1 write $FMASK 0x1230 1
 	rm $KEPT
 	echo 1000 >$SYS/events/window
 	learn

@@ -11,6 +11,7 @@
 #include "msrguard.h"
 #include "names/names.h"
 #include "proposal.h"
+#include "varying.h"
 
 #define VMS_MAX		4
 #define IMAGES_MAX	3
@@ -160,6 +161,22 @@ bool mg_proposal_saw(struct mg_proposal *proposal, const struct mg_event *event)
 	return true;
 }
 
+/* What of the MSR is a value that the next boot has another of, if such a one was written. */
+static const struct mg_varying *varying_of(const struct seen *seen)
+{
+	const struct mg_varying *field = mg_varying_find(seen->index);
+	const struct way *way = &seen->way[MG_WRITE];
+
+	return field && !way->blind && way->bits & field->bits ? field : NULL;
+}
+
+static uint64_t bits_of(const struct seen *seen)
+{
+	const struct mg_varying *field = varying_of(seen);
+
+	return seen->way[MG_WRITE].bits | (field ? field->bits : 0);
+}
+
 static const struct mg_danger *danger_of(const struct mg_proposal *proposal, const struct seen *seen,
 					 enum mg_dir dir)
 {
@@ -172,7 +189,7 @@ static const struct mg_danger *danger_of(const struct mg_proposal *proposal, con
 	/* A command does something, or its registers would not be there. */
 	if (way->blind || mg_is_command(seen->index))
 		return mg_danger_find(seen->index, U64_MAX, proposal->vendors);
-	return way->bits ? mg_danger_find(seen->index, way->bits, proposal->vendors) : NULL;
+	return way->bits ? mg_danger_find(seen->index, bits_of(seen), proposal->vendors) : NULL;
 }
 
 /* The write column for @bits. */
@@ -201,6 +218,7 @@ static char *count_of(const struct way *way, const char *one, const char *many)
 /* "MSR_EFER: 3 reads, 2 writes; VM 3, 4; image vmlinux" */
 static char *comment_of(const struct seen *seen)
 {
+	const struct mg_varying *field = varying_of(seen);
 	const char *label = mg_msr_label(seen->index);
 	char *reads = count_of(&seen->way[MG_READ], "read", "reads");
 	char *writes = count_of(&seen->way[MG_WRITE], "write", "writes");
@@ -227,6 +245,11 @@ static char *comment_of(const struct seen *seen)
 		text = add(text, " and others");
 	if (seen->way[MG_WRITE].blind)
 		text = add(text, "; what a write changed is not known");
+	if (field) {
+		text = add(text, "; holds ");
+		text = add(text, field->what);
+		text = add(text, ", allowed whole");
+	}
 	if (strlen(text) > COMMENT_LEN)
 		strcpy(text + COMMENT_LEN - 3, "...");
 	return text;
@@ -260,7 +283,8 @@ static void put_seen(FILE *out, const struct mg_proposal *proposal, const struct
 	const struct mg_danger *danger_read = danger_of(proposal, seen, MG_READ);
 	const struct mg_danger *danger_write = danger_of(proposal, seen, MG_WRITE);
 	bool read = reads->count > reads->by_rule, write = writes->count > writes->by_rule;
-	char *all = write ? write_word(writes->bits, writes->blind) : mg_format("deny");
+	uint64_t bits = bits_of(seen);
+	char *all = write ? write_word(bits, writes->blind) : mg_format("deny");
 	char *safe = mg_format("%s", all), *comment = comment_of(seen);
 
 	put_by_rule(out, seen, MG_READ, sums);
@@ -268,8 +292,8 @@ static void put_seen(FILE *out, const struct mg_proposal *proposal, const struct
 	if (danger_write) {
 		free(safe);
 		/* The bits beside the dangerous ones, if these are known. */
-		safe = !writes->blind && writes->bits & ~danger_write->bits ?
-		       write_word(writes->bits & ~danger_write->bits, false) : mg_format("deny");
+		safe = !writes->blind && bits & ~danger_write->bits ?
+		       write_word(bits & ~danger_write->bits, false) : mg_format("deny");
 	}
 	if ((read && !danger_read) || strcmp(safe, "deny")) {
 		fprintf(out, "0x%x\t\t%s\t%s\t# %s\n", seen->index,

@@ -85,7 +85,11 @@ story()
 	seen 17 msr=0xbad dir=0 vm=3
 	seen 18 msr=0xbad dir=0 vm=4
 	seen 19 msr=0xbad dir=0 vm=5
-	end_of_events 19
+	# An address, and a field of one beside a flag; a deadline that is the same as before.
+	seen 20 msr=0xc0000082 dir=1 old=0 value=0xffffffff81c00080 kind=2 image=vmlinux
+	seen 21 msr=0x4b564d03 dir=1 old=0 value=0x9c2d041
+	seen 22 msr=0x6e0 dir=1 old=0 value=0
+	end_of_events 22
 }
 
 test_learn()
@@ -101,9 +105,12 @@ test_learn()
 		0xfe		allow	deny	# MSR_MTRRcap: 1 read; VM 3; image unknown
 		0x1a0		deny	mask=0x0,deny	# MSR_IA32_MISC_ENABLE: 1 write; VM 3; image unknown
 		0x277		deny	allow	# MSR_IA32_CR_PAT: 1 write; VM 3; image unknown
+		0x6e0		deny	mask=0x0,deny	# MSR_IA32_TSC_DEADLINE: 1 write; VM 3; image unknown
 		0xbad		allow	deny	# no name known: 5 reads; VM 1, 2, 3, 4 and others; image unknown
+		0x4b564d03		deny	mask=0xfffffffffffc1,deny	# MSR_KVM_STEAL_TIME: 1 write; VM 3; image unknown; holds an address, allowed whole
 		0x4b564d06		deny	allow	# MSR_KVM_ASYNC_PF_INT: 1 write; VM 3; image kvm; what a write changed is not known
 		0xc0000080		allow	mask=0xd01,deny	# MSR_EFER: 2 reads, 2 writes; VM 3, 4; image vmlinux
+		0xc0000082		deny	allow	# MSR_LSTAR: 1 write; VM 3; image vmlinux; holds an address, allowed whole
 		0xc0010015		allow	mask=0x100,deny	# MSR_K7_HWCR: 1 read, 1 write; VM 3; image unknown
 		# 0xc0010015		allow	mask=0x40100,deny	# not proposed: HWCR: opens machine-check status to forged errors, and locks SMM, AMD PPRs
 		# 0xc0010020: MSR_AMD64_PATCH_LOADER: 1 write; VM 3; image unknown
@@ -111,7 +118,7 @@ test_learn()
 		# 0xc0010299: MSR_AMD_RAPL_POWER_UNIT: 1 read; VM 3; image unknown
 		# 0xc0010299		allow	deny	# not proposed: energy meters tell what others compute (CVE-2020-8694, CVE-2020-12912, PLATYPUS)
 	END
-	ok "sums it up" ended 0 '^18 accesses to 10 MSRs, 8 rules proposed, 3 MSRs with something dangerous left out, 0 left to the base'
+	ok "sums it up" ended 0 '^21 accesses to 13 MSRs, 11 rules proposed, 3 MSRs with something dangerous left out, 0 left to the base'
 	ok "audits meanwhile" diff "$ROOT/policy/committed.1" - <<<'default deny deny audit'
 	ok "and puts back what was in force" put_back
 	ok "which is published" cmp "$ROOT/policy/committed.2" "$ROOT/policy/active"
