@@ -94,10 +94,10 @@ static void check_round_trip(const struct mg_policy *policy)
 /* The narrowest that names the MSR, found by looking at each. */
 static const struct mg_rule *find_slowly(const struct mg_policy *policy, u32 index)
 {
-	const struct mg_rule *found = mg_engine_rule(policy, 0), *rule;
+	const struct mg_rule *found = mg_policy_rule(policy, 0), *rule;
 	u32 i;
 
-	for (i = 1; (rule = mg_engine_rule(policy, i)); i++)
+	for (i = 1; (rule = mg_policy_rule(policy, i)); i++)
 		if (index >= rule->first && index <= rule->last &&
 		    (found->is_default || rule->last - rule->first < found->last - found->first))
 			found = rule;
@@ -232,7 +232,7 @@ static void check_indices(const struct mg_policy *policy)
 	const struct mg_rule *rule;
 	unsigned int i;
 
-	for (i = 1; (rule = mg_engine_rule(policy, i)); i++) {
+	for (i = 1; (rule = mg_policy_rule(policy, i)); i++) {
 		check_index(policy, rule->first);
 		check_index(policy, rule->first - 1);
 		check_index(policy, rule->last);
@@ -278,7 +278,7 @@ static void check_words(const struct mg_policy *policy)
 	u32 i;
 
 	text = mg_policy_text(policy, &len);
-	for (i = 0; (rule = mg_engine_rule(policy, i)); i++) {
+	for (i = 0; (rule = mg_policy_rule(policy, i)); i++) {
 		end = strchr(text, '\n');
 		CHECK(end && (size_t)(end - text) < sizeof(line));
 		for (len = 0; text < end; text++)

@@ -21,22 +21,34 @@
  * struct state - what is known of the policy in force
  * @why_not: why nothing is, in words; NULL if it is
  * @mode:    as sysfs has it
- * @active:  the policy
+ * @active:  the policy's text
+ * @policy:  what the kernel's engine makes of it
  */
 struct state {
 	char *why_not;
 	char *mode;
 	struct mg_active active;
+	struct mg_policy *policy;
 };
 
 /* Without the module, or without the right to look, the names are explained all the same. */
 static int read_state(struct state *state)
 {
+	struct mg_policy_error why;
 	const char *culprit;
 	char *action;
 	int err, code;
 
 	err = mg_active_read(&state->active, true, &culprit);
+	if (!err) {
+		culprit = "policy/active";
+		state->policy = mg_policy_parse(state->active.text, state->active.len, &why);
+		if (IS_ERR(state->policy)) {
+			state->policy = NULL;
+			/* Not of a module that this command knows. */
+			err = -EBADMSG;
+		}
+	}
 	if (!err) {
 		culprit = "mode";
 		err = mg_sysfs_read_line(culprit, &state->mode);
@@ -55,6 +67,7 @@ static void free_state(struct state *state)
 	free(state->why_not);
 	free(state->mode);
 	free(state->active.text);
+	mg_policy_free(state->policy);
 }
 
 static bool contains(const char *text, const char *part)
@@ -207,25 +220,25 @@ static void print_names(uint32_t index)
 	}
 }
 
-static void print_column(const char *head, const char *column, bool write)
+static void print_column(const char *head, const struct mg_rule *rule, enum mg_dir dir)
 {
-	char *words = mg_rule_words(column, write);
+	char *words = mg_rule_words(rule, dir);
 
-	printf("    %s ", head);
-	mg_put_visible(stdout, words, strlen(words));
-	putchar('\n');
+	printf("    %s %s\n", head, words);
 	free(words);
 }
 
 static void print_rule(const struct state *state, const struct mg_rule *rule)
 {
+	char *text = mg_rule_text(rule);
+
 	printf("  in the running policy, generation %llu\n",
 	       (unsigned long long)state->active.generation);
-	print_column("read: ", rule->read, false);
-	print_column("write:", rule->write, true);
-	printf("    %s  ", rule->is_default ? "by the default line:" : "by the rule:");
-	mg_put_visible(stdout, rule->text, strlen(rule->text));
-	putchar('\n');
+	print_column("read: ", rule, MG_READ);
+	print_column("write:", rule, MG_WRITE);
+	printf("    %s  %s\n", rule->is_default ? "by the default line:" : "by the rule:",
+	       text);
+	free(text);
 	if (rule->audit)
 		puts("    audit: what it would block is reported and let through");
 	if (rule->quiet)
@@ -280,15 +293,17 @@ static void add_block(struct json_object *object, uint32_t index)
 static void add_rule(struct json_object *object, const struct mg_rule *rule)
 {
 	struct json_object *sub = mg_json_sub(object, "rule");
+	char *text = mg_rule_text(rule), word[MG_WORD_LEN];
 
-	mg_json_string(sub, "text", rule->text);
+	mg_json_string(sub, "text", text);
 	mg_json_bool(sub, "default", rule->is_default);
 	mg_json_hex(sub, "first", rule->first);
 	mg_json_hex(sub, "last", rule->last);
-	mg_json_string(sub, "read", rule->read);
-	mg_json_string(sub, "write", rule->write);
+	mg_json_string(sub, "read", mg_engine_word(rule, MG_READ, word));
+	mg_json_string(sub, "write", mg_engine_word(rule, MG_WRITE, word));
 	mg_json_bool(sub, "audit", rule->audit);
 	mg_json_bool(sub, "quiet", rule->quiet);
+	free(text);
 }
 
 static struct json_object *new_json(const struct state *state)
@@ -305,35 +320,28 @@ static struct json_object *new_json(const struct state *state)
 }
 
 /* One MSR, to @array or, if that is NULL, to the terminal. */
-static int explain(const struct state *state, uint32_t index, struct json_object *array)
+static void explain(const struct state *state, uint32_t index, struct json_object *array)
 {
+	const struct mg_rule *rule = state->policy ? mg_policy_find(state->policy, index) : NULL;
 	struct json_object *object;
-	struct mg_rule rule;
-	int err;
 
-	if (!state->why_not) {
-		err = mg_rule_find(state->active.text, state->active.len, index, &rule);
-		if (err)
-			return mg_sysfs_fail("policy/active", err);
-	}
 	if (array) {
 		object = mg_json_append(array);
 		mg_json_hex(object, "msr", index);
 		add_names(object, index);
 		add_block(object, index);
-		if (state->why_not)
-			mg_json_null(object, "rule");
+		if (rule)
+			add_rule(object, rule);
 		else
-			add_rule(object, &rule);
-		return MG_EXIT_OK;
+			mg_json_null(object, "rule");
+		return;
 	}
 	printf("0x%x\n", index);
 	print_names(index);
-	if (state->why_not)
-		printf("  no policy to ask: %s\n", state->why_not);
+	if (rule)
+		print_rule(state, rule);
 	else
-		print_rule(state, &rule);
-	return MG_EXIT_OK;
+		printf("  no policy to ask: %s\n", state->why_not);
 }
 
 static int explain_all(const struct state *state, int count, char **args, bool json)
@@ -341,7 +349,7 @@ static int explain_all(const struct state *state, int count, char **args, bool j
 	struct json_object *root = json ? new_json(state) : NULL;
 	struct json_object *array = json ? mg_json_array(root, "msrs") : NULL;
 	uint32_t indices[FOUND_MAX];
-	int i, code, ret = MG_EXIT_OK;
+	int i, ret = MG_EXIT_OK;
 	bool first = true;
 	size_t j, nr;
 
@@ -353,9 +361,7 @@ static int explain_all(const struct state *state, int count, char **args, bool j
 			if (!first && !json)
 				putchar('\n');
 			first = false;
-			code = explain(state, indices[j], array);
-			if (code)
-				ret = code;
+			explain(state, indices[j], array);
 		}
 	}
 	if (json)

@@ -70,7 +70,7 @@ static int read_base(struct learn *learn)
 		mg_source_diagnose(learn->source, mg_engine_why(&err, why));
 		return MG_EXIT_WRONG;
 	}
-	fallback = mg_engine_rule(learn->policy, 0);
+	fallback = mg_policy_rule(learn->policy, 0);
 	if (fallback->perm[MG_READ].action == MG_DENY && fallback->perm[MG_WRITE].action == MG_DENY)
 		return MG_EXIT_OK;
 	place = mg_source_place(learn->source, fallback->source_line);

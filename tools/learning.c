@@ -189,7 +189,7 @@ static char *learning_text(const struct mg_policy *base)
 	FILE *out = mg_alloc_check(open_memstream(&text, &size));
 
 	fputs("default deny deny audit\n", out);
-	for (i = 1; base && (rule = mg_engine_rule(base, i)); i++)
+	for (i = 1; base && (rule = mg_policy_rule(base, i)); i++)
 		put_rule(out, rule);
 	if (fclose(out))
 		mg_alloc_check(NULL);

@@ -207,7 +207,7 @@ static void check_danger(const struct mg_check *check, const struct mg_danger *d
 
 void mg_check_dangers(const struct mg_check *check)
 {
-	const struct mg_rule *fallback = mg_engine_rule(check->policy, 0);
+	const struct mg_rule *fallback = mg_policy_rule(check->policy, 0);
 	unsigned int of = vendors_of(check);
 	u32 by_default = 0;
 	size_t i;

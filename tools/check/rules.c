@@ -72,6 +72,6 @@ void mg_check_rules(const struct mg_check *check)
 	if (!mg_engine_walk(check->policy, NULL, mark, decides))
 		mg_alloc_check(NULL);
 	for (i = 0; i < nr; i++)
-		check_rule(check, mg_engine_rule(check->policy, i), decides[i]);
+		check_rule(check, mg_policy_rule(check->policy, i), decides[i]);
 	free(decides);
 }

@@ -22,15 +22,6 @@
 #define MG_WHY_LEN	(MG_REASON_LEN + 24)
 
 /**
- * mg_engine_rule - a rule by its place in the canonical text
- * @policy: the policy
- * @number: 0 for the default line, then the rules
- *
- * Return: the rule, or NULL behind the last one.
- */
-const struct mg_rule *mg_engine_rule(const struct mg_policy *policy, u32 number);
-
-/**
  * mg_engine_walk - hand out all MSRs, in spans under one rule
  * @a:       a policy
  * @b:       another, or NULL

@@ -8,13 +8,6 @@
 #include "../../kmod/policy/internal.h"
 #include "engine.h"
 
-const struct mg_rule *mg_engine_rule(const struct mg_policy *policy, u32 number)
-{
-	if (!number)
-		return &policy->fallback;
-	return number <= policy->nr_rules ? &policy->rules[number - 1] : NULL;
-}
-
 static int compare_edges(const void *a, const void *b)
 {
 	const u64 *one = a, *other = b;

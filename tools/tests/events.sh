@@ -75,3 +75,19 @@ overflowed()
 {
 	printf 'lost%s\n' "$(attributes "seq=$1" time=1600000000 "vm=${3:-3}" "pid=${4:-4242}" "count=$2")"
 }
+
+# 14 accesses: 1 and 2..6 told one by one or folded, 7..9 as a number, 10 lost, 11..14 folded.
+fourteen_accesses()
+{
+	event 1 value=0x11 old=0 pc=0x1000 cpl=0 first=0x174 last=0x174
+	event 6 count=5 vm=4 pid=500 msr=0xc0000080 dir=0 verdict=1 would-be=2 kind=1 \
+		base=0xfffff807452b0000 size=0x1f000 checksum=0x68c4f timestamp=0x59fb8dec \
+		image=esif_lf.sys pc=0xfffff807452c0200 cpl=0
+	overflowed 9 3
+	echo overrun
+	event 14 count=4 verdict=3 msr=0xc0000081 kind=3 base=0xffffffffc0000000 size=0x1000 \
+		image=msr build-id=0123456789abcdef0123456789abcdef01234567
+	echo sequence 14
+	echo wait 300
+	echo signal 2
+}
