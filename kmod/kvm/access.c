@@ -85,13 +85,11 @@ static void locate(struct kvm_vcpu *vcpu, struct mg_event *event)
  * @vcpu:   whose access it is
  * @access: the access
  * @vm:     its VM's record, or NULL
- * @image:  room for the answer
  */
 struct description {
 	struct kvm_vcpu *vcpu;
 	struct mg_access *access;
 	struct mg_vm *vm;
-	struct mg_image image;
 };
 
 static bool is_64bit_code(struct kvm_vcpu *vcpu)
@@ -103,21 +101,22 @@ static bool is_64bit_code(struct kvm_vcpu *vcpu)
 }
 
 /* Whose code it was; not for guests whose memory is encrypted. */
-static const struct mg_image *find_image(struct description *about, const struct mg_event *event)
+static const struct mg_image *find_image(const struct description *about,
+					 const struct mg_event *event, struct mg_image *image)
 {
 	struct mg_image_memory memory = mg_guest_memory(about->vcpu);
 
 	if (!about->vm || !event->regs_known)
 		return NULL;
 	mg_image_find(mg_vm_images(about->vm), &memory, event->pc, is_64bit_code(about->vcpu),
-		      &about->image);
-	return about->image.kind == MG_IMAGE_UNKNOWN ? NULL : &about->image;
+		      image);
+	return image->kind == MG_IMAGE_UNKNOWN ? NULL : image;
 }
 
 /* What costs more to find out, for an access that is told by itself. */
-static void describe(void *context, struct mg_event *event)
+static void describe(void *context, struct mg_event *event, struct mg_image *image)
 {
-	struct description *about = context;
+	const struct description *about = context;
 	struct mg_access *access = about->access;
 
 	event->cpl = event->regs_known ? mg_kvm_x86_ops->get_cpl(about->vcpu) : 0;
@@ -130,7 +129,7 @@ static void describe(void *context, struct mg_event *event)
 	else if (access->index != X2APIC_TPR)
 		read_old(about->vcpu, access);
 	event->value_known = access->dir == MG_WRITE || access->old_known;
-	event->image = find_image(about, event);
+	event->image = find_image(about, event, image);
 }
 
 static void report(struct kvm_vcpu *vcpu, enum mg_origin origin, const struct mg_ruling *ruling,

@@ -80,10 +80,11 @@ bool mg_report_wanted(const struct mg_rule *rule, const struct mg_verdict *verdi
  * typedef mg_describe_fn - find out the rest of an event that is to be told
  * @context: whoever reports passed it to mg_report()
  * @event:   fill in @cpl, @value_known, @vm_pid, @vm_id, @image
+ * @image:   room for what event->image may point to
  *
  * Context: may sleep; the same as mg_report().
  */
-typedef void mg_describe_fn(void *context, struct mg_event *event);
+typedef void mg_describe_fn(void *context, struct mg_event *event, struct mg_image *image);
 
 /**
  * mg_report - count an access, and see to it that whoever listens is told

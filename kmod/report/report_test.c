@@ -110,7 +110,7 @@ struct one {
 static const struct mg_image image = { .kind = IMAGE_KIND, .base = 0x1000 };
 
 /* What the hooks would find out. */
-static void describe(void *context, struct mg_event *event)
+static void describe(void *context, struct mg_event *event, struct mg_image *room)
 {
 	unsigned int *times = context;
 
