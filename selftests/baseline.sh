@@ -332,8 +332,8 @@ try_dangers()
 	local line vendor msr access value name
 	while read -r vendor msr access value name; do
 		[[ $vendor == "$VENDOR" || $vendor == any ]] || continue
-		# Of these the guest's interrupts and its clock would die.
-		[[ $name != @(MSR_IA32_APICBASE|MSR_IA32_TSC) ]] || continue
+		# Of these the guest's interrupts and its clock would die; and KVM refuses bits of EFER.
+		[[ $name != @(MSR_IA32_APICBASE|MSR_IA32_TSC|MSR_EFER) ]] || continue
 		case $access in
 		read) line="rdmsr $msr" ;;
 		write) line="wrmsr $msr $value" ;;

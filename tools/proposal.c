@@ -177,19 +177,17 @@ static uint64_t bits_of(const struct seen *seen)
 	return seen->way[MG_WRITE].bits | (field ? field->bits : 0);
 }
 
-static const struct mg_danger *danger_of(const struct mg_proposal *proposal, const struct seen *seen,
-					 enum mg_dir dir)
+static struct mg_doubt doubt_of(const struct mg_proposal *proposal, const struct seen *seen,
+				enum mg_dir dir)
 {
 	const struct way *way = &seen->way[dir];
 
 	if (way->count == way->by_rule)
-		return NULL;
-	if (dir == MG_READ)
-		return mg_danger_find(seen->index, 0, proposal->vendors);
+		return (struct mg_doubt){ 0, NULL };
 	/* A command does something, or its registers would not be there. */
-	if (way->blind || mg_is_command(seen->index))
-		return mg_danger_find(seen->index, U64_MAX, proposal->vendors);
-	return way->bits ? mg_danger_find(seen->index, bits_of(seen), proposal->vendors) : NULL;
+	return mg_danger_doubt(seen->index, dir == MG_WRITE,
+			       way->blind || mg_is_command(seen->index) ? U64_MAX : bits_of(seen),
+			       proposal->vendors);
 }
 
 /* The write column for @bits. */
@@ -280,8 +278,8 @@ static void put_seen(FILE *out, const struct mg_proposal *proposal, const struct
 		     struct mg_proposal_sums *sums)
 {
 	const struct way *reads = &seen->way[MG_READ], *writes = &seen->way[MG_WRITE];
-	const struct mg_danger *danger_read = danger_of(proposal, seen, MG_READ);
-	const struct mg_danger *danger_write = danger_of(proposal, seen, MG_WRITE);
+	const struct mg_doubt read_doubt = doubt_of(proposal, seen, MG_READ);
+	const struct mg_doubt write_doubt = doubt_of(proposal, seen, MG_WRITE);
 	bool read = reads->count > reads->by_rule, write = writes->count > writes->by_rule;
 	uint64_t bits = bits_of(seen);
 	char *all = write ? write_word(bits, writes->blind) : mg_format("deny");
@@ -289,24 +287,24 @@ static void put_seen(FILE *out, const struct mg_proposal *proposal, const struct
 
 	put_by_rule(out, seen, MG_READ, sums);
 	put_by_rule(out, seen, MG_WRITE, sums);
-	if (danger_write) {
+	if (write_doubt.why) {
 		free(safe);
 		/* The bits beside the dangerous ones, if these are known. */
-		safe = !writes->blind && bits & ~danger_write->bits ?
-		       write_word(bits & ~danger_write->bits, false) : mg_format("deny");
+		safe = !writes->blind && bits & ~write_doubt.bits ?
+		       write_word(bits & ~write_doubt.bits, false) : mg_format("deny");
 	}
-	if ((read && !danger_read) || strcmp(safe, "deny")) {
+	if ((read && !read_doubt.why) || strcmp(safe, "deny")) {
 		fprintf(out, "0x%x\t\t%s\t%s\t# %s\n", seen->index,
-			read && !danger_read ? "allow" : "deny", safe, comment);
+			read && !read_doubt.why ? "allow" : "deny", safe, comment);
 		sums->rules++;
 	} else if (read || write) {
 		fprintf(out, "# 0x%x: %s\n", seen->index, comment);
 	}
-	if (danger_read)
-		put_left_out(out, seen, "allow", safe, danger_read->why);
-	if (danger_write)
-		put_left_out(out, seen, read ? "allow" : "deny", all, danger_write->why);
-	sums->dangerous += danger_read || danger_write;
+	if (read_doubt.why)
+		put_left_out(out, seen, "allow", safe, read_doubt.why);
+	if (write_doubt.why)
+		put_left_out(out, seen, read ? "allow" : "deny", all, write_doubt.why);
+	sums->dangerous += read_doubt.why || write_doubt.why;
 	free(all);
 	free(safe);
 	free(comment);

@@ -5,6 +5,7 @@
 #include "check.h"
 #include "dangers.h"
 #include "msrguard.h"
+#include "names/names.h"
 
 #define ALL	UINT64_MAX
 #define INTEL	MG_DANGER_OF_INTEL
@@ -35,7 +36,7 @@ static const char counters[] = "counts what the whole host does, beyond this gue
 /* By vendor, then by index. Where bits are given, the other ones are no danger known. */
 const struct mg_danger mg_dangers[] = {
 	{ 0x4e, 0x4f, true, ALL, INTEL, identity },
-	{ 0x79, 0x7a, false, ALL, INTEL, "loads microcode, SDM Vol. 3A, \"Microcode Update Facilities\"" },
+	{ 0x79, 0x7a, false, ALL, INTEL | AMD, "loads microcode, SDM Vol. 3A, \"Microcode Update Facilities\"" },
 	{ 0x9b, 0x9b, false, ALL, INTEL, smm },
 	{ 0x9e, 0x9e, true, ALL, INTEL, smm },
 	{ 0xe2, 0xe4, false, ALL, INTEL, "sets C-states of the package, SDM Vol. 4" },
@@ -84,6 +85,11 @@ const struct mg_danger mg_dangers[] = {
 	{ 0xc80, 0xc80, false, ALL, INTEL, "opens the CPU's debug interface, SDM Vol. 4" },
 	{ 0xc81, 0xd8f, true, ALL, INTEL, cache },
 
+	/* On either vendor's. */
+	{ 0x1b, 0x1b, false, 0xffffffffff000, INTEL | AMD,
+	  "moves the APIC's page, over other memory if need be (\"Memory Sinkhole\", Domas 2015)" },
+	/* PB1 to PB3; PB0 is BusLockTrap today. */
+	{ 0x1d9, 0x1d9, false, 0x38, AMD, "drives pins of the CPU, APM Vol. 2, \"Debug-Control MSR\"" },
 	/* EFER.SVME. The VMX bits of Intel's FEATURE_CONTROL are set by firmware; see holes.c. */
 	{ 0xc0000080, 0xc0000080, false, 0x1000, AMD, nesting },
 	{ 0xc0000200, 0xc000028f, false, ALL, AMD, cache },
@@ -146,6 +152,33 @@ const struct mg_danger *mg_danger_find(uint32_t index, uint64_t bits, unsigned i
 			return danger;
 	}
 	return NULL;
+}
+
+/* What the notes say: that a guest has no business with it. */
+static const char *note_of(uint32_t index, bool write, unsigned int of)
+{
+	const enum mg_vendor vendor = of == INTEL ? MG_VENDOR_INTEL :
+				      of == AMD ? MG_VENDOR_AMD : MG_VENDOR_ANY;
+	const unsigned int flag = write ? MG_DANGER_WRITE : MG_DANGER_READ;
+	const struct mg_msr_name *name = mg_msr_find(index, vendor);
+	const struct mg_msr_block *block = mg_msr_block(index, vendor);
+
+	if (name && name->what)
+		return !(name->danger & flag) ? NULL : name->why ?: name->what;
+	return block && block->danger & flag ? block->why ?: block->what : NULL;
+}
+
+struct mg_doubt mg_danger_doubt(uint32_t index, bool write, uint64_t bits, unsigned int of)
+{
+	const struct mg_danger *danger = write && !bits ? NULL :
+					 mg_danger_find(index, write ? bits : 0, of);
+	const struct mg_danger *any = mg_danger_find(index, ALL, of);
+
+	if (danger)
+		return (struct mg_doubt){ danger->bits, danger->why };
+	if (write && any && any->bits != ALL)
+		return (struct mg_doubt){ 0, NULL };
+	return (struct mg_doubt){ ALL, note_of(index, write, of) };
 }
 
 static unsigned int vendors_of(const struct mg_check *check)

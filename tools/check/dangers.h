@@ -44,4 +44,25 @@ extern const size_t mg_nr_dangers;
  */
 const struct mg_danger *mg_danger_find(uint32_t index, uint64_t bits, unsigned int of);
 
+/**
+ * struct mg_doubt - why an access should not be proposed
+ * @bits: of a write, those that are the reason
+ * @why:  the reason; NULL if there is none
+ */
+struct mg_doubt {
+	uint64_t bits;
+	const char *why;
+};
+
+/**
+ * mg_danger_doubt - whether an access is on the list, or is one that the names' notes warn of
+ * @index: the MSR
+ * @write: it is a write
+ * @bits:  of a write, those that it changes; none: what is there is written again
+ * @of:    MG_DANGER_OF_*, of the CPU
+ *
+ * Where the list tells bits of an MSR apart, it has the last word on it.
+ */
+struct mg_doubt mg_danger_doubt(uint32_t index, bool write, uint64_t bits, unsigned int of);
+
 #endif /* MSRGUARD_DANGERS_H */
