@@ -53,8 +53,9 @@ static void take_down(void)
 }
 
 /*
- * The order: the state that the hooks read, the channel that they report to, the hooks, and last
- * the files by which root changes the state. Nothing is guarded until a policy is loaded.
+ * The order: the state that the hooks read, the hooks, the files by which root changes the state,
+ * and last the channel that others ask: a dump that is under way keeps nobody from freeing a
+ * module whose init fails. Nothing is guarded until a policy is loaded.
  */
 static int __init msrguard_init(void)
 {
@@ -71,7 +72,7 @@ static int __init msrguard_init(void)
 	err = mg_guard_init(wanted_mode);
 	if (err)
 		return err;
-	err = mg_report_init(&report_source);
+	err = mg_report_init();
 	if (err)
 		goto exit_guard;
 	err = mg_hooks_attach(direct);
@@ -81,17 +82,21 @@ static int __init msrguard_init(void)
 	if (err) {
 		/* Some of the files were there, so root may have changed something already. */
 		pr_err("cannot create /sys/kernel/msrguard: error %d\n", err);
-		take_down();
-		return err;
+		goto undo;
 	}
+	err = mg_report_register(&report_source);
+	if (err)
+		goto exit_sysfs;
 	pr_info("all %d hooks attached, mode %s, nothing guarded until a policy is loaded\n",
 		mg_hooks_nr(), mg_mode_name(wanted_mode));
 	return 0;
 
+exit_sysfs:
+	mg_sysfs_exit();
+undo:
+	take_down();
+	return err;
 exit_report:
-	mg_report_unregister();
-	/* A request may have made records. */
-	mg_vm_exit();
 	mg_report_exit();
 exit_guard:
 	mg_guard_exit();

@@ -234,6 +234,12 @@ static bool take_budget(struct mg_image_cache *cache, u64 now)
 	return true;
 }
 
+/* A test has a time of its own. */
+static u64 time_now(const u64 *given)
+{
+	return given ? *given : ktime_get_ns();
+}
+
 static void settle(struct mg_image_cache *cache, const struct mg_walk *walk,
 		   const struct mg_found *found, u64 now)
 {
@@ -271,7 +277,7 @@ static bool find(struct mg_walk *walk, struct mg_found *found)
 }
 
 static void look_up(struct mg_image_cache *cache, const struct mg_image_memory *mem, u64 pc,
-		    bool is_64bit, u64 now, struct mg_image *image)
+		    bool is_64bit, const u64 *given, struct mg_image *image)
 {
 	struct mg_found found;
 	struct mg_walk *walk;
@@ -281,34 +287,41 @@ static void look_up(struct mg_image_cache *cache, const struct mg_image_memory *
 	if (!walk)
 		return;
 	spin_lock(&cache->lock);
-	may = take_budget(cache, now);
+	may = take_budget(cache, time_now(given));
 	spin_unlock(&cache->lock);
 	if (may) {
 		mg_walk_begin(walk, mem, pc, is_64bit, MG_IMAGE_LOOKUP_PAGES);
 		if (find(walk, &found))
 			*image = found.image;
-		settle(cache, walk, &found, now);
+		/* The walk took its time, and "nobody is here" holds from its end on. */
+		settle(cache, walk, &found, time_now(given));
 	}
 	kvfree(walk);
+}
+
+static void find_image(struct mg_image_cache *cache, const struct mg_image_memory *mem, u64 pc,
+		       bool is_64bit, const u64 *given, struct mg_image *image)
+{
+	memset(image, 0, sizeof(*image));
+	if (!cache || find_cached(cache, mem, pc, is_64bit, time_now(given), image))
+		return;
+	if (mutex_lock_killable(&cache->walk_lock))
+		return;
+	/* Whoever had the lock may have looked for the same. */
+	if (!find_cached(cache, mem, pc, is_64bit, time_now(given), image))
+		look_up(cache, mem, pc, is_64bit, given, image);
+	mutex_unlock(&cache->walk_lock);
 }
 
 /* mg_image_find(), with the time given. */
 void mg_image_find_at(struct mg_image_cache *cache, const struct mg_image_memory *mem, u64 pc,
 		      bool is_64bit, u64 now, struct mg_image *image)
 {
-	memset(image, 0, sizeof(*image));
-	if (!cache || find_cached(cache, mem, pc, is_64bit, now, image))
-		return;
-	if (mutex_lock_killable(&cache->walk_lock))
-		return;
-	/* Whoever had the lock may have looked for the same. */
-	if (!find_cached(cache, mem, pc, is_64bit, now, image))
-		look_up(cache, mem, pc, is_64bit, now, image);
-	mutex_unlock(&cache->walk_lock);
+	find_image(cache, mem, pc, is_64bit, &now, image);
 }
 
 void mg_image_find(struct mg_image_cache *cache, const struct mg_image_memory *mem, u64 pc,
 		   bool is_64bit, struct mg_image *image)
 {
-	mg_image_find_at(cache, mem, pc, is_64bit, ktime_get_ns(), image);
+	find_image(cache, mem, pc, is_64bit, NULL, image);
 }

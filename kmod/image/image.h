@@ -76,8 +76,9 @@ struct mg_image_memory {
  * @lookups:  walks through guest memory
  * @found:    those that found an image
  * @hits:     answers given from the cache, that nobody is there included
- * @pages:    pages touched by the walks
- * @spent:    answers "unknown" for want of budget: the VM's, or the look-up's own
+ * @pages:    pages touched by the walks; many reads of one count as several
+ * @spent:    answers "unknown" for want of budget, the VM's or the look-up's own, or because the
+ *            task was being killed
  * @unstable: answers "unknown" because the memory changed while it was read
  * @dropped:  cached images that had changed or gone
  */

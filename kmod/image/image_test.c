@@ -344,12 +344,43 @@ static void by_the_clock(struct kunit *test)
 	mg_image_cache_free(cache);
 }
 
+static unsigned int reads_of_the_same;
+
+/* All of the kernel's range, and each word of it looks like the name of a note. */
+static int read_the_same(void *ctx, u64 addr, void *buf, unsigned int len)
+{
+	static const char word[] = "Linu";
+	unsigned int i;
+
+	reads_of_the_same++;
+	for (i = 0; i < len; i++)
+		((u8 *)buf)[i] = word[(addr + i) % 4];
+	return 0;
+}
+
+/* What a guest puts into its pages must not decide how often they are read. */
+static void many_reads_of_a_page(struct kunit *test)
+{
+	const struct mg_image_memory memory = { .read = read_the_same };
+	struct mg_image_cache *cache = new_cache(test);
+	struct mg_image image;
+
+	reads_of_the_same = 0;
+	mg_image_find_at(cache, &memory, 0xffffffff81000000, true, 0, &image);
+	KUNIT_EXPECT_EQ(test, image.kind, MG_IMAGE_UNKNOWN);
+	KUNIT_EXPECT_EQ(test, stats_of(cache).spent, 1);
+	KUNIT_EXPECT_EQ(test, stats_of(cache).pages, MG_IMAGE_LOOKUP_PAGES);
+	KUNIT_EXPECT_LE(test, reads_of_the_same, MG_READS_A_PAGE * MG_IMAGE_LOOKUP_PAGES);
+	mg_image_cache_free(cache);
+}
+
 static struct kunit_case image_cases[] = {
 	KUNIT_CASE(set_name),
 	KUNIT_CASE(remembered),
 	KUNIT_CASE(bounded),
 	KUNIT_CASE(nobody),
 	KUNIT_CASE(budget),
+	KUNIT_CASE(many_reads_of_a_page),
 	KUNIT_CASE(limits),
 	KUNIT_CASE(walk_blocks_nobody),
 	KUNIT_CASE(without_a_cache),

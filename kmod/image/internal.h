@@ -35,6 +35,12 @@
 #define MG_MODULE_SEARCH_PAGES	16384
 #endif
 
+/*
+ * So many more reads of the page touched last count as another page: each is a walk through the
+ * guest's page tables, and what a guest puts there decides how many there are.
+ */
+#define MG_READS_A_PAGE		16
+
 /* The longest run of notes that is looked at, and of struct module. */
 #define MG_NOTES_LEN		2048
 #define MG_MODULE_LEN		2048
@@ -75,11 +81,13 @@ struct mg_found {
  * @mem:          reads the guest's memory
  * @pc:           the address in question
  * @is_64bit:     it was executed as 64-bit code
- * @is_spent:     a read was refused for want of budget: no answer then
+ * @is_spent:     a read was refused for want of budget, or because the task is being killed: no
+ *                answer then
  * @is_unstable:  memory changed while it was read: no answer then
  * @pages_left:   pages that may still be touched
  * @pages:        pages touched
- * @last_page:    the one touched last, which is not counted again
+ * @last_page:    the one touched last
+ * @again:        reads of it since one was counted, see MG_READS_A_PAGE
  * @nr_pieces:    number of @pieces
  * @pieces:       what the answer rests on: place, length and offset in @evidence
  * @evidence_len: bytes in use of @evidence
@@ -97,6 +105,7 @@ struct mg_walk {
 	u32 pages_left;
 	u32 pages;
 	u64 last_page;
+	unsigned int again;
 	unsigned int nr_pieces;
 	struct {
 		u64 addr;

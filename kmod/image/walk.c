@@ -23,6 +23,7 @@ void mg_walk_begin(struct mg_walk *walk, const struct mg_image_memory *mem, u64 
 	walk->pages_left = pages;
 	walk->pages = 0;
 	walk->last_page = NO_PAGE;
+	walk->again = 0;
 	mg_walk_forget(walk);
 }
 
@@ -33,7 +34,7 @@ static int read_in_page(struct mg_walk *walk, u64 addr, void *buf, u32 len)
 
 	if (walk->is_spent)
 		return MG_SPENT;
-	if (page != walk->last_page) {
+	if (page != walk->last_page || ++walk->again == MG_READS_A_PAGE) {
 		if (!walk->pages_left || fatal_signal_pending(current)) {
 			walk->is_spent = true;
 			return MG_SPENT;
@@ -41,6 +42,7 @@ static int read_in_page(struct mg_walk *walk, u64 addr, void *buf, u32 len)
 		walk->pages_left--;
 		walk->pages++;
 		walk->last_page = page;
+		walk->again = 0;
 		cond_resched();
 	}
 	return walk->mem->read(walk->mem->ctx, addr, buf, len) ? -EFAULT : 0;

@@ -176,8 +176,11 @@ static void make_table(struct mg_account *account)
 
 static void tell_later(struct mg_account *account)
 {
+	/* Folds of a window that has been set to 0 meanwhile may wait for their description. */
+	unsigned int ms = mg_report_window() ?: WINDOW_DEFAULT_MS;
+
 	/* Nothing happens if it is to come already. */
-	queue_delayed_work(tellers, &account->tell, msecs_to_jiffies(mg_report_window()));
+	queue_delayed_work(tellers, &account->tell, msecs_to_jiffies(ms));
 }
 
 enum mg_folding mg_account_fold(struct mg_account *account, const struct mg_event *event,
@@ -231,6 +234,9 @@ void mg_account_described(struct mg_account *account, struct fold *fold,
 	fold->event.vm_pid = event->vm_pid;
 	fold->event.cpl = event->cpl;
 	fold->described = true;
+	/* A record that is made while KVM makes the VM is too early for it. */
+	if (event->vm_pid)
+		account->pid = event->vm_pid;
 	spin_unlock(&account->lock);
 }
 
@@ -256,6 +262,7 @@ static u64 collect(struct mg_account *account, struct fold *fold, struct fold *o
 static void tell_fold(struct fold *fold, u64 nr)
 {
 	struct mg_event *event = &fold->event;
+	u64 seq;
 
 	event->access = &fold->access;
 	event->verdict = &fold->verdict;
@@ -266,21 +273,26 @@ static void tell_fold(struct fold *fold, u64 nr)
 	event->value_known = fold->access.dir == MG_WRITE || fold->access.old_known;
 	if (fold->access.dir == MG_READ)
 		fold->access.value = fold->access.old;
-	mg_report_tell(event);
+	seq = mg_report_number(nr);
+	this_cpu_add(told, nr);
+	mg_report_tell(event, seq);
 }
 
 static void tell_overflow(struct mg_account *account)
 {
-	u64 nr;
+	u64 nr, seq;
+	u32 pid;
 
 	spin_lock(&account->lock);
 	nr = account->overflow;
 	account->overflow = 0;
+	pid = account->pid;
 	spin_unlock(&account->lock);
 	if (!nr)
 		return;
-	mg_report_tell_lost(account->id, account->pid, nr);
+	seq = mg_report_number(nr);
 	this_cpu_add(told, nr);
+	mg_report_tell_lost(account->id, pid, nr, seq);
 }
 
 static void tell_all(struct mg_account *account, struct fold *buffer)
@@ -290,10 +302,8 @@ static void tell_all(struct mg_account *account, struct fold *buffer)
 
 	for (i = 0; READ_ONCE(account->table) && i < NR_FOLDS; i++) {
 		nr = collect(account, &account->table->folds[i], buffer);
-		if (!nr)
-			continue;
-		tell_fold(buffer, nr);
-		this_cpu_add(told, nr);
+		if (nr)
+			tell_fold(buffer, nr);
 	}
 	tell_overflow(account);
 }
@@ -401,5 +411,7 @@ void mg_account_flush(void)
 
 void mg_account_exit(void)
 {
+	/* Not left to destroy_workqueue(): a timer must not expire while that drains. */
+	flush_workqueue(tellers);
 	destroy_workqueue(tellers);
 }

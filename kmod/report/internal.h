@@ -79,16 +79,20 @@ u64 mg_counter_sum(const struct mg_counters __percpu *counters, enum mg_counter 
 /** mg_sum_per_cpu - sum of a number that each CPU has its share of */
 u64 mg_sum_per_cpu(const u64 __percpu *number);
 
+/** mg_report_number - the last of @count numbers that are taken for as many accesses */
+u64 mg_report_number(u64 count);
+
 /**
- * mg_report_tell - number an event and tell it to whoever listens
+ * mg_report_tell - tell an event to whoever listens
  * @event: all of it is filled in
+ * @seq:   the number of the last access that it stands for, from mg_report_number()
  *
  * Context: may sleep.
  */
-void mg_report_tell(const struct mg_event *event);
+void mg_report_tell(const struct mg_event *event, u64 seq);
 
 /** mg_report_tell_lost - the same for accesses that are told as a number only */
-void mg_report_tell_lost(u64 vm_id, u32 vm_pid, u64 count);
+void mg_report_tell_lost(u64 vm_id, u32 vm_pid, u64 count, u64 seq);
 
 /* account.c */
 struct fold;

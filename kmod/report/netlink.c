@@ -289,6 +289,7 @@ int mg_netlink_init(const struct mg_report_source *source)
 	return err;
 }
 
+/* Also of what was not registered. */
 void mg_netlink_exit(void)
 {
 	genl_unregister_family(&mg_netlink_family);

@@ -74,8 +74,7 @@ bool mg_report_wanted(const struct mg_rule *rule, const struct mg_verdict *verdi
 	       mg_netlink_listened();
 }
 
-/* The last of @count numbers that are taken for as many accesses. */
-static u64 take_numbers(u64 count)
+u64 mg_report_number(u64 count)
 {
 	return atomic64_add_return(count, &last_seq);
 }
@@ -95,18 +94,14 @@ static void count_delivery(enum mg_delivery delivery, u64 accesses)
 	}
 }
 
-void mg_report_tell(const struct mg_event *event)
+void mg_report_tell(const struct mg_event *event, u64 seq)
 {
-	u64 seq = take_numbers(event->count);
-
 	trace_msrguard_access(event, seq);
 	count_delivery(mg_netlink_send(event, seq), event->count);
 }
 
-void mg_report_tell_lost(u64 vm_id, u32 vm_pid, u64 count)
+void mg_report_tell_lost(u64 vm_id, u32 vm_pid, u64 count, u64 seq)
 {
-	u64 seq = take_numbers(count);
-
 	trace_msrguard_lost(vm_id, vm_pid, count, seq);
 	count_delivery(mg_netlink_send_lost(vm_id, vm_pid, count, seq), count);
 }
@@ -120,7 +115,7 @@ static noinline void tell_described(struct mg_event *event, struct mg_account *a
 	event->count = 1;
 	event->time = ktime_get_boottime_ns();
 	describe(context, event, &image);
-	mg_report_tell(event);
+	mg_report_tell(event, mg_report_number(1));
 	if (fold)
 		mg_account_described(account, fold, event);
 }
@@ -135,7 +130,7 @@ void mg_report(struct mg_event *event, struct mg_account *account, mg_describe_f
 	if (event->verdict->outcome == MG_PASSED || event->rule->quiet)
 		return;
 	if (!event->located) {
-		take_numbers(1);
+		mg_report_number(1);
 		return;
 	}
 	if (account && mg_report_window() &&
@@ -187,17 +182,14 @@ u64 mg_report_accesses_lost(void)
 	return mg_sum_per_cpu(&accesses_lost);
 }
 
-int mg_report_init(const struct mg_report_source *source)
+int mg_report_init(void)
 {
-	int err;
+	return mg_account_init();
+}
 
-	err = mg_account_init();
-	if (err)
-		return err;
-	err = mg_netlink_init(source);
-	if (err)
-		mg_account_exit();
-	return err;
+int mg_report_register(const struct mg_report_source *source)
+{
+	return mg_netlink_init(source);
 }
 
 void mg_report_unregister(void)

@@ -239,9 +239,10 @@ struct mg_rule_row {
  *          an error is -ENOENT for a VM that is not there, or -ENOMEM
  * @rule:   rule number @nr of the policy in force, the default line is 0; false behind the last.
  *          The generation is filled in either way. May sleep
- * @unattributed: accesses of VMs for whose record there was no memory
+ * @unattributed: accesses without a VM's record, because there was no memory for it or the VM was
+ *          being destroyed
  * @verify: check a VM's bitmaps; may sleep, for seconds. The result is freed by kvfree(), an
- *          error is -ENOENT for a VM that is not there, -ENOMEM, or -EINTR
+ *          error is -ENOENT for a VM that is not there, or -ENOMEM
  */
 struct mg_report_source {
 	void (*status)(struct mg_status *status);
@@ -252,15 +253,25 @@ struct mg_report_source {
 };
 
 /**
- * mg_report_init - register the generic-netlink family
- * @source: answers its requests
+ * mg_report_init - make mg_report() and accounts usable
  *
- * Return: 0 or a negative errno; a message with the reason has then been printed.
+ * Return: 0 or -ENOMEM.
  */
-int mg_report_init(const struct mg_report_source *source);
+int mg_report_init(void);
 
 /**
- * mg_report_unregister - no requests and no listeners from now on
+ * mg_report_register - register the generic-netlink family: others may ask and listen now
+ * @source: answers its requests
+ *
+ * The last step of the module's init that may fail: nothing waits for a dump that is under way.
+ *
+ * Context: may sleep.
+ * Return: 0 or a negative errno; a message with the reason has then been printed.
+ */
+int mg_report_register(const struct mg_report_source *source);
+
+/**
+ * mg_report_unregister - no requests and no listeners from now on; nothing if there were none
  *
  * Context: may sleep; no mg_report() may be under way any more, and what is pending has been told
  * by mg_report_flush().

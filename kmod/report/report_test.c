@@ -578,7 +578,9 @@ static const struct mg_report_source no_source;
 
 static int report_suite_init(struct kunit_suite *suite)
 {
-	return mg_report_init(&no_source);
+	int err = mg_report_init();
+
+	return err ? err : mg_report_register(&no_source);
 }
 
 static void report_suite_exit(struct kunit_suite *suite)
