@@ -28,7 +28,7 @@ uint64_t mg_learning_generation(void);
  * mg_learning_end - put policy, mode and window back
  *
  * Also happens when the command exits. If somebody else has published a policy meanwhile, that is
- * left in force.
+ * left in force, unless its default line is still that of the learning, which blocks nothing.
  *
  * Return: 0, or an exit code after a complaint.
  */

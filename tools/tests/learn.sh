@@ -17,6 +17,8 @@ FAKE_MODULE=${FAKE_SO%/*}/fake_module.so
 [[ -f $FAKE_MODULE ]] || { echo "Bail out! $FAKE_MODULE is missing; run: make -C tools test"; exit 1; }
 export MSRGUARD_CPU=amd:0x19:0x21:0x2 MSRGUARD_RUN=$WORK/run
 KEPT=$MSRGUARD_RUN/msrguard-learn.policy
+LEARNING='default\t\t\tdeny\tdeny\taudit\n'
+OTHER='default\t\t\tallow\tdeny\n0x79\t\t\tdeny\tdeny\n'
 OLD='default\t\t\tdeny\tdrop\n0x10\t\t\tallow\tdeny\n'
 cd "$WORK"
 
@@ -36,11 +38,32 @@ learn()
 {
 	RC=0
 	LD_PRELOAD="$FAKE_SO $FAKE_MODULE" FAKE_KERNEL=$WORK/kernel "$WORK/msrguard" learn "$@" \
-		>"$WORK/out" 2>"$WORK/err" </dev/null || RC=$?
+		>"$WORK/out" 2>"$WORK/err" <"${INPUT:-/dev/null}" || RC=$?
+}
+
+# meanwhile COMMAND...: as soon as the learning has begun.
+meanwhile()
+{
+	(
+		until [[ $(<"$ROOT/events/window") == 0 && $(<"$ROOT/policy/generation") == 8 ]]; do
+			sleep 0.05
+		done
+		sleep 0.3
+		"$@"
+	) &
+}
+
+# by_hand TEXT GENERATION: somebody publishes this, in its canonical form, past this command.
+by_hand()
+{
+	in_force "$1"
+	echo "$2" >"$ROOT/policy/generation"
 }
 
 # Policies have a generation more each time; that of the learning is 8.
 seen() { event "$1" generation=8 verdict=1 would-be=2 "${@:2}"; }
+# Time for something to happen meanwhile.
+a_moment() { seen 1 msr=0x1a0 dir=0; echo wait 2000; end_of_events 1; }
 end_of_events() { printf 'sequence %d\nwait 100\nsignal 2\n' "$1"; }
 rules() { grep -v '^$' out | sed '1,3d'; }
 rules_are()
@@ -263,19 +286,13 @@ test_learn_ends()
 test_learn_disturbed()
 {
 	begin
-	{ seen 1 msr=0x1a0 dir=0; echo wait 2000; end_of_events 1; } >kernel
-	# As soon as the learning has begun.
-	(
-		until [[ $(<"$ROOT/events/window") == 0 && $(<"$ROOT/policy/generation") == 8 ]]; do
-			sleep 0.05
-		done
-		sleep 0.3
-		echo 77 >"$ROOT/policy/generation"
-	) &
+	a_moment >kernel
+	meanwhile by_hand "$OTHER" 77
 	learn
 	wait
 	ok "another policy meanwhile" ended 1 'somebody else has published a policy meanwhile \(generation 77\): it is left in force'
-	ok "stays" [ ! -e "$ROOT/policy/committed.2" ]
+	ok "stays" diff "$ROOT/policy/active" <(printf '%b' "$OTHER")
+	ok "and nothing is published over it" [ ! -e "$ROOT/policy/committed.2" ]
 	ok "the old one is kept" diff "$KEPT" <(printf '%b' "$OLD")
 	ok "and named" grep -q "do: msrguard load $KEPT" err
 	ok "the window is put back" file_is events/window 1000
@@ -290,8 +307,9 @@ test_learn_disturbed()
 	begin
 	{ seen 1 msr=0x1a0 dir=0; end_of_events 1; } >kernel
 	FAKE_REFUSE=2 learn
-	ok "a policy that cannot be put back" ended 1 'could NOT be put back: nothing is blocked'
+	ok "a policy that cannot be put back" ended 1 'could NOT be put back .*: NOTHING is blocked'
 	ok "is kept" diff "$KEPT" <(printf '%b' "$OLD")
+	ok "and named" grep -q "do: msrguard load $KEPT" err
 	begin
 	FAKE_REFUSE=1 learn
 	ok "a learning that cannot begin" ended 1 '^<policy for learning>: refused by the test'
@@ -310,6 +328,103 @@ test_learn_disturbed()
 	rm -rf "$ROOT"
 	run learn
 	ok "no module" ended 3
+}
+
+# Whatever is in force while it learns, or cannot be read: it must not end with nothing blocked.
+test_learn_unread()
+{
+	begin
+	a_moment >kernel
+	FAKE_AFTER_1='rm hash' learn
+	ok "the policy of the learning cannot be read back" ended 1 'policy/hash is not there'
+	ok "then nothing is learned" err_not '^learning'
+	ok "and what was in force is put back" put_back
+	begin
+	FAKE_AFTER_1='rm hash' FAKE_REFUSE=2 learn
+	ok "if that fails as well" ended 1 'could NOT be put back .*: NOTHING is blocked'
+	ok "the way out is told" grep -q "do: msrguard load $KEPT" err
+	ok "and there" diff "$KEPT" <(printf '%b' "$OLD")
+	begin
+	FAKE_NO_MEMORY=1 learn
+	ok "no memory to read it back" ended 1 'out of memory'
+	ok "what was in force is put back" diff "$ROOT/policy/active" <(printf '%b' "$OLD")
+	ok "unseen, so it is kept" grep -q "published again, but .*$KEPT" err
+	ok "as it was" diff "$KEPT" <(printf '%b' "$OLD")
+	ok "the window is put back" file_is events/window 1000
+	begin
+	FAKE_NO_MEMORY=1 FAKE_REFUSE=2 learn
+	ok "no memory, and it cannot be put back" ended 1 'could NOT be put back .*: NOTHING is blocked'
+	begin
+	FAKE_AFTER_1='echo "default deny deny audit what" >active' learn
+	ok "a module with another format" ended 1 'what is in force is not what was loaded'
+	ok "puts back" put_back
+	begin
+	FAKE_AFTER_1="printf '${LEARNING}0x79\\t\\t\\tdeny\\tdeny\\n' >active; echo 9 >generation" learn
+	ok "a rule that is added before it is read back" ended 1 '^  dropped: 0x79 deny deny$'
+	ok "puts back" put_back
+	begin
+	FAKE_AFTER_1="printf '$OTHER' >active; echo 9 >generation" learn
+	ok "another policy before it is read back" ended 1 'somebody else has published a policy meanwhile'
+	ok "stays" diff "$ROOT/policy/active" <(printf '%b' "$OTHER")
+	begin
+	meanwhile rm "$ROOT/policy/hash"
+	learn
+	wait
+	ok "what is in force cannot be read at the end" ended 1 'policy/hash is not there'
+	ok "puts back" put_back
+	ok "and there is a proposal" prints '^0x1a0'
+	begin
+	meanwhile rm "$ROOT/policy/hash"
+	FAKE_REFUSE=2 learn
+	wait
+	ok "neither read nor put back" ended 1 'could NOT be put back .*: NOTHING is blocked'
+	ok "the way out is told" grep -q "do: msrguard load $KEPT" err
+	begin
+	FAKE_AFTER_2='rm hash' learn
+	ok "what was put back cannot be read back" ended 1 "published again, but .*$KEPT"
+	ok "is kept" diff "$KEPT" <(printf '%b' "$OLD")
+	ok "what to do is told" grep -q "do: msrguard status" err
+}
+
+# A change past this command that leaves the default line of the learning blocks nothing by default.
+test_learn_rule_meanwhile()
+{
+	local line i
+	begin
+	printf 'default deny deny\n0x10 allow deny\n0x20 allow allow\n' >base
+	a_moment >kernel
+	meanwhile by_hand "${LEARNING}0x10\t\t\tdeny\tdeny\n0x20\t\t\tallow\tallow\taudit\n0x79\t\t\tdeny\tdeny\n" 9
+	learn --base base
+	wait
+	ok "rules that are added meanwhile" ended 1 'somebody else has changed the policy of the learning meanwhile \(generation 9\): what was in force before is put back'
+	ok "do not keep it in force" put_back
+	ok "each is named" [ "$(grep '^  dropped' err)" == $'  dropped: 0x10 deny deny\n  dropped: 0x79 deny deny' ]
+	ok "and what to do" grep -q '^  do: ' err
+	ok "there is a proposal" prints '^0x1a0'
+	begin
+	line=$(printf '%s' "$LEARNING"; for ((i = 0; i < 30; i++)); do printf '0x%x\\t\\t\\tdeny\\tdeny\\n' $((0x100 + i)); done)
+	meanwhile by_hand "$line" 40
+	learn
+	wait
+	ok "of many, some" [ "$(grep -c '^  dropped: 0x' err)" = 20 ]
+	ok "and how many more" grep -q '^  dropped: 10 more' err
+	ok "puts back" put_back
+	begin
+	meanwhile by_hand 'default\t\t\tdeny\tdeny\taudit quiet\n' 9
+	learn
+	wait
+	ok "another default line is another policy" ended 1 'it is left in force'
+	begin
+	meanwhile by_hand 'default\t\t\tdeny\tdeny\n' 9
+	learn
+	wait
+	ok "one that denies as well" ended 1 'it is left in force'
+	begin
+	meanwhile by_hand 'default\t\t\tdeny\tdeny\twhat\n' 9
+	learn
+	wait
+	ok "one that is not understood is not trusted" ended 1 'cannot be understood: what was in force before is put back'
+	ok "puts back" put_back
 }
 
 test_learn_usage()
@@ -332,5 +447,7 @@ test_learn_dangers
 test_learn_base
 test_learn_ends
 test_learn_disturbed
+test_learn_unread
+test_learn_rule_meanwhile
 test_learn_usage
 end_tests
