@@ -7,7 +7,6 @@
  * policy of the learning in force: for that case the old one is kept as a file.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -16,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,6 +27,7 @@
 #include "learning.h"
 #include "listener.h"
 #include "msrguard.h"
+#include "output.h"
 #include "proposal.h"
 #include "source.h"
 
@@ -77,6 +78,41 @@ static int read_base(struct learn *learn)
 	mg_complain("%s:%lu: a base denies by default (default deny deny), or there is nothing to learn",
 		    place.name, place.line);
 	return MG_EXIT_WRONG;
+}
+
+/* Also what the base includes for other CPUs: on their hosts it is a part of it. */
+static bool is_part_of_base(const struct learn *learn, const struct stat *file)
+{
+	struct mg_source *all;
+	struct stat base;
+	bool found;
+
+	if (!learn->source)
+		return false;
+	if (mg_source_has_file(learn->source, file))
+		return true;
+	/* A pipe cannot be read twice. */
+	if (!strcmp(learn->base, "-") || stat(learn->base, &base) || !S_ISREG(base.st_mode))
+		return false;
+	all = mg_source_read(learn->base, &learn->cpu, true);
+	found = mg_source_has_file(all, file);
+	mg_source_free(all);
+	return found;
+}
+
+/* Not in the end, when it would be too late. */
+static int begin_output(const struct learn *learn)
+{
+	struct stat file;
+
+	if (!learn->output)
+		return MG_EXIT_OK;
+	if (!stat(learn->output, &file) && is_part_of_base(learn, &file)) {
+		mg_complain("%s: it is a part of the base, which the proposal would overwrite",
+			    learn->output);
+		return MG_EXIT_WRONG;
+	}
+	return mg_output_begin(learn->output);
 }
 
 static void take_event(void *context, const struct mg_event *event)
@@ -226,22 +262,17 @@ static int check_rules(const struct learn *learn, const char *rules)
 	return IS_ERR(policy) ? MG_EXIT_WRONG : MG_EXIT_OK;
 }
 
-/* Whole or not at all. */
-static int write_output(const char *path, const char *text, size_t len)
+/* What guests did in all that time is not lost for want of a place for it. */
+static int put_out(const struct learn *learn, const char *text, size_t len)
 {
-	char *temporary = mg_format("%s.%d.tmp", path, (int)getpid());
-	int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600), err = 0;
+	int err = learn->output ? mg_output_finish(text, len) : 0;
 
-	if (fd < 0 || !mg_write_all(fd, text, len) || fsync(fd) || rename(temporary, path))
-		err = errno ? errno : EIO;
-	if (fd >= 0)
-		close(fd);
-	if (err) {
-		mg_complain("%s: %s", path, strerror(err));
-		if (fd >= 0)
-			unlink(temporary);
-	}
-	free(temporary);
+	if (learn->output && !err)
+		return MG_EXIT_OK;
+	if (err)
+		mg_complain("%s: %s: the proposal is on standard output", learn->output,
+			    strerror(-err));
+	fwrite(text, 1, len, stdout);
 	return err ? MG_EXIT_WRONG : MG_EXIT_OK;
 }
 
@@ -259,10 +290,10 @@ static int propose(const struct learn *learn)
 	if (fclose(out))
 		mg_alloc_check(NULL);
 	ret = check_rules(learn, rules);
-	if (!ret && learn->output)
-		ret = write_output(learn->output, text, size);
-	else
+	if (ret)
 		fwrite(text, 1, size, stdout);
+	else
+		ret = put_out(learn, text, size);
 	free(text);
 	free(rules);
 	fflush(stdout);
@@ -336,9 +367,12 @@ static int run(struct learn *learn)
 		mg_complain("cannot wait for signals and time: %s", strerror(errno));
 		return MG_EXIT_WRONG;
 	}
-	ret = mg_listener_start(&learn->listener, "learn", MG_BUFFER_KIB * 1024, &status);
+	ret = begin_output(learn);
+	if (!ret)
+		ret = mg_listener_start(&learn->listener, "learn", MG_BUFFER_KIB * 1024, &status);
 	if (!ret)
 		ret = learn_for(learn, timer, signals);
+	mg_output_drop();
 	mg_nl_close(&learn->listener.nl);
 	close(timer);
 	close(signals);

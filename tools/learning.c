@@ -10,6 +10,7 @@
 #include "engine/engine.h"
 #include "learning.h"
 #include "msrguard.h"
+#include "output.h"
 #include "publish.h"
 
 #define WINDOW_FILE	"events/window"
@@ -244,22 +245,6 @@ static char *kept_path(void)
 	const char *run = secure_getenv("MSRGUARD_RUN");
 
 	return mg_format("%s/msrguard-learn.policy", run && *run ? run : "/run");
-}
-
-bool mg_write_all(int fd, const char *text, size_t len)
-{
-	ssize_t written;
-
-	while (len) {
-		written = write(fd, text, len);
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written <= 0)
-			return false;
-		text += written;
-		len -= written;
-	}
-	return true;
 }
 
 /* One that is there already is the only trace of what was in force before an earlier learning. */

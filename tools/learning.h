@@ -5,8 +5,6 @@
 #ifndef MSRGUARD_LEARNING_H
 #define MSRGUARD_LEARNING_H
 
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 struct mg_policy;
@@ -36,8 +34,5 @@ int mg_learning_end(void);
 
 /** mg_learning_forget - the module has gone, so there is nothing to put back */
 void mg_learning_forget(void);
-
-/** mg_write_all - write(2) until all is written; false with errno set */
-bool mg_write_all(int fd, const char *text, size_t len);
 
 #endif /* MSRGUARD_LEARNING_H */

@@ -275,12 +275,73 @@ test_learn_ends()
 	learn
 	ok "a module that goes" ended 3 'the module was unloaded'
 	ok "leaves nothing to put back" [ ! -e "$KEPT" ]
+}
+
+nothing_done()
+{
+	put_back && [[ ! -e $ROOT/policy/committed.1 && -z $(find . -name '*.tmp') ]]
+}
+
+# What cannot be written is refused before anything is published, and the base is never overwritten.
+test_learn_output()
+{
+	local INPUT name
 	begin
 	{ seen 1 msr=0x1a0 dir=0; end_of_events 1; } >kernel
 	learn -o no/such/file
 	ok "a proposal that cannot be written" ended 1 '^msrguard: no/such/file: No such file'
-	ok "puts back" put_back
-	ok "no temporary file is left" [ -z "$(find . -name '*.tmp')" ]
+	ok "is refused at once" nothing_done
+	mkdir -p folder
+	learn -o folder
+	ok "a folder" ended 1 '^msrguard: folder: not a regular file'
+	ok "is refused at once" nothing_done
+	mkfifo pipe
+	learn -o pipe
+	ok "a pipe" ended 1 '^msrguard: pipe: not a regular file'
+	ok "is left" [ -p pipe ]
+	printf 'default deny deny\n' | tee inner >other
+	printf 'include inner\n[intel]\ninclude other\n[other]\n' >base
+	ln base twin
+	ln -s inner link
+	cp base base.old
+	for name in base ./base "$WORK/base" twin inner link other; do
+		learn --base base -o "$name"
+		ok "-o $name, which the base is made of" ended 1 "^msrguard: $name: it is a part of the base"
+		ok "is refused at once" nothing_done
+	done
+	INPUT=base
+	learn --base - -o base
+	ok "the base on standard input" ended 1 '^msrguard: base: it is a part of the base'
+	INPUT=/dev/null
+	ok "all are as they were" cmp base base.old
+	ok "those that are included as well" [ "$(cat inner other)" == $'default deny deny\ndefault deny deny' ]
+	learn --base base -o new
+	ok "another file" ended 0
+	ok "has the proposal" grep -q '^0x1a0' new
+	ok "with a base that loads" [ "$(grep -c '^include' new)" == 1 ]
+	learn -o new
+	ok "a proposal of before" ended 0
+	ok "is replaced" grep -q '^default' new
+	ok "and no temporary file is left" [ -z "$(find . -name '*.tmp')" ]
+	begin
+	mkdir later
+	a_moment >kernel
+	meanwhile rm -r later
+	learn -o later/new
+	wait
+	ok "a proposal that cannot be written later" ended 1 '^msrguard: later/new: No such file.*: the proposal is on standard output'
+	ok "is printed" prints '^0x1a0'
+	ok "what was in force is put back" put_back
+	begin
+	{ seen 1 msr=0x1a0 dir=0; echo failure 5; } >kernel
+	learn -o new
+	ok "an error on the way" ended 1 'cannot receive events'
+	ok "leaves the file as it was" grep -q '^default' new
+	ok "and no temporary file" [ -z "$(find . -name '*.tmp')" ]
+	begin
+	FAKE_NO_MEMORY=1 learn -o new
+	ok "no memory on the way" ended 1 'out of memory'
+	ok "leaves no temporary file" [ -z "$(find . -name '*.tmp')" ]
 }
 
 test_learn_disturbed()
@@ -446,6 +507,7 @@ test_learn
 test_learn_dangers
 test_learn_base
 test_learn_ends
+test_learn_output
 test_learn_disturbed
 test_learn_unread
 test_learn_rule_meanwhile
