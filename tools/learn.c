@@ -137,19 +137,29 @@ static void take_lost(void *context, uint64_t first, uint64_t last)
 	learn->lost += last - first + 1;
 }
 
+/* While it is stopped, nothing is blocked; and what would kill it has to end it in order. */
 static int block_signals(void)
 {
+	static const int ends[] = {
+		SIGINT, SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGXCPU,
+		SIGIO, SIGPWR,
+	};
+	static const int stops[] = { SIGTSTP, SIGTTIN, SIGTTOU };
 	struct sigaction hangup;
-	sigset_t set;
+	sigset_t set, blocked;
+	size_t i;
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGQUIT);
+	for (i = 0; i < ARRAY_SIZE(ends); i++)
+		sigaddset(&set, ends[i]);
 	if (!sigaction(SIGHUP, NULL, &hangup) && hangup.sa_handler != SIG_IGN)
 		sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
+	blocked = set;
+	for (i = 0; i < ARRAY_SIZE(stops); i++)
+		sigaddset(&blocked, stops[i]);
+	sigprocmask(SIG_BLOCK, &blocked, NULL);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 

@@ -13,17 +13,27 @@
 #include "output.h"
 #include "publish.h"
 
-#define WINDOW_FILE	"events/window"
-
 /* Rules that are named one by one when they are dropped. */
 #define NAMED_MAX	20
+
+/**
+ * struct setting - a file of one word that has another one while it learns
+ * @name:   the file
+ * @during: what is in it then
+ * @old:    what was in it; empty if it was not changed
+ */
+struct setting {
+	const char *name;
+	const char *during;
+	char old[32];
+};
 
 /**
  * struct before - what was in force, to be put back
  * @lock:    on the policy, held all the time; negative: nothing has to be put back
  * @active:  the policy
- * @mode:    the mode, NULL if it was not changed
- * @window:  of folding, as the file has it; NULL if it was not changed
+ * @mode:    the mode
+ * @window:  of folding
  * @words:   the policy of the learning
  * @learned: its generation, 0 if it did not come into force
  * @kept:    the file with the old policy, NULL if there is none
@@ -31,21 +41,70 @@
 struct before {
 	int lock;
 	struct mg_active active;
-	char *mode;
-	char *window;
+	struct setting mode;
+	struct setting window;
 	char *words;
 	uint64_t learned;
 	char *kept;
 };
 
 /* For exit(), which the command calls when memory is out. */
-static struct before before = { .lock = -1 };
+static struct before before = {
+	.lock = -1,
+	.mode = { .name = "mode", .during = "audit" },
+	.window = { .name = "events/window", .during = "0" },
+};
 
-static int write_file(const char *name, const char *text)
+/* Needs no memory but to complain. Return: 0 or an exit code. */
+static int read_setting(const struct setting *setting, char *word, size_t size)
 {
-	int err = mg_sysfs_write(name, text, strlen(text));
+	int fd = mg_sysfs_open(setting->name, O_RDONLY), err = fd < 0 ? fd : 0;
+	ssize_t len = 0;
 
-	return err ? mg_sysfs_fail(name, err) : MG_EXIT_OK;
+	if (!err) {
+		len = read(fd, word, size - 1);
+		err = len < 0 ? -errno : 0;
+		close(fd);
+	}
+	if (err)
+		return mg_sysfs_fail(setting->name, err);
+	word[len] = '\0';
+	word[strcspn(word, "\n")] = '\0';
+	return MG_EXIT_OK;
+}
+
+static int write_setting(const struct setting *setting, const char *word)
+{
+	int err = mg_sysfs_write(setting->name, word, strlen(word));
+
+	return err ? mg_sysfs_fail(setting->name, err) : MG_EXIT_OK;
+}
+
+static int change_setting(struct setting *setting, const char *old)
+{
+	int ret = write_setting(setting, setting->during);
+
+	if (!ret)
+		snprintf(setting->old, sizeof(setting->old), "%s", old);
+	return ret;
+}
+
+/* What somebody else has set meanwhile is newer than what was there before. */
+static int put_setting_back(const struct setting *setting)
+{
+	char now[sizeof(setting->old)];
+	int ret;
+
+	if (!*setting->old)
+		return MG_EXIT_OK;
+	ret = read_setting(setting, now, sizeof(now));
+	if (ret)
+		return ret;
+	if (!strcmp(now, setting->during))
+		return write_setting(setting, setting->old);
+	mg_complain("%s was set to %s meanwhile, and is left so (before the learning it was %s)",
+		    setting->name, now, setting->old);
+	return MG_EXIT_WRONG;
 }
 
 static bool same_rule(const struct mg_rule *a, const struct mg_rule *b)
@@ -207,14 +266,10 @@ static int put_back(bool may_look)
 		ret = put_policy_back(may_look);
 	else if (before.kept)
 		unlink(before.kept);
-	if (before.mode) {
-		err = write_file("mode", before.mode);
-		ret = ret ? ret : err;
-	}
-	if (before.window) {
-		err = write_file(WINDOW_FILE, before.window);
-		ret = ret ? ret : err;
-	}
+	err = put_setting_back(&before.mode);
+	ret = ret ? ret : err;
+	err = put_setting_back(&before.window);
+	ret = ret ? ret : err;
 	mg_publish_unlock(before.lock);
 	before.lock = -1;
 	return ret;
@@ -293,27 +348,18 @@ static char *learning_text(const struct mg_policy *base)
 
 static int no_folding(void)
 {
-	int err = mg_sysfs_read_line(WINDOW_FILE, &before.window);
+	char old[sizeof(before.window.old)];
+	int ret = read_setting(&before.window, old, sizeof(old));
 
-	if (err)
-		return mg_sysfs_fail(WINDOW_FILE, err);
-	return write_file(WINDOW_FILE, "0");
+	return ret ? ret : change_setting(&before.window, old);
 }
 
 static int no_mode_off(void)
 {
-	char *mode;
-	int err;
+	char old[sizeof(before.mode.old)];
+	int ret = read_setting(&before.mode, old, sizeof(old));
 
-	err = mg_sysfs_read_line("mode", &mode);
-	if (err)
-		return mg_sysfs_fail("mode", err);
-	if (strcmp(mode, "off")) {
-		free(mode);
-		return MG_EXIT_OK;
-	}
-	before.mode = mode;
-	return write_file("mode", "audit");
+	return ret || strcmp(old, "off") ? ret : change_setting(&before.mode, old);
 }
 
 /* The policy of the learning was refused, or something else is in force since: then keep the file. */

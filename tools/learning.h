@@ -26,7 +26,8 @@ uint64_t mg_learning_generation(void);
  * mg_learning_end - put policy, mode and window back
  *
  * Also happens when the command exits. If somebody else has published a policy meanwhile, that is
- * left in force, unless its default line is still that of the learning, which blocks nothing.
+ * left in force, unless its default line is still that of the learning, which blocks nothing. So is
+ * a mode or a window that is no longer what the learning made of it.
  *
  * Return: 0, or an exit code after a complaint.
  */

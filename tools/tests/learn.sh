@@ -53,6 +53,8 @@ meanwhile()
 	) &
 }
 
+set_by_hand() { echo "$2" >"$ROOT/$1"; }
+
 # by_hand TEXT GENERATION: somebody publishes this, in its canonical form, past this command.
 by_hand()
 {
@@ -279,7 +281,7 @@ test_learn_ends()
 
 nothing_done()
 {
-	put_back && [[ ! -e $ROOT/policy/committed.1 && -z $(find . -name '*.tmp') ]]
+	put_back enforce && [[ ! -e $ROOT/policy/committed.1 && -z $(find . -name '*.tmp') ]]
 }
 
 # What cannot be written is refused before anything is published, and the base is never overwritten.
@@ -488,6 +490,73 @@ test_learn_rule_meanwhile()
 	ok "puts back" put_back
 }
 
+# Mode and window are put back only if they are still what the learning made of them.
+test_learn_set_meanwhile()
+{
+	begin
+	a_moment >kernel
+	echo off >"$ROOT/mode"
+	meanwhile cp "$ROOT/hooks" "$WORK/hooks"
+	learn
+	wait
+	ok "from mode off" ended 0
+	ok "all is put back" put_back off
+	begin
+	echo off >"$ROOT/mode"
+	meanwhile set_by_hand mode enforce
+	learn
+	wait
+	ok "a mode that is set meanwhile" ended 1 '^msrguard: mode was set to enforce meanwhile, and is left so \(before the learning it was off\)'
+	ok "is left" put_back enforce
+	begin
+	meanwhile set_by_hand events/window 77
+	learn
+	wait
+	ok "a window that is set meanwhile" ended 1 '^msrguard: events/window was set to 77 meanwhile, and is left so \(before the learning it was 1000\)'
+	ok "is left" file_is events/window 77
+	ok "the policy is put back" cmp "$ROOT/policy/active" "$ROOT/policy/committed.2"
+	begin
+	echo off >"$ROOT/mode"
+	meanwhile rm "$ROOT/mode"
+	learn
+	wait
+	ok "a mode that cannot be read" ended 1 'mode is not there'
+	ok "is not written" [ ! -e "$ROOT/mode" ]
+	ok "the window is put back" file_is events/window 1000
+}
+
+# blocked NUMBER...: these signals were, as the stand-in saw it.
+blocked()
+{
+	local number mask
+	mask=$(awk '{ print $2 }' "$ROOT/policy/signals")
+	for number; do
+		(((16#$mask >> (number - 1)) & 1)) || return 1
+	done
+}
+
+test_learn_signals()
+{
+	local number
+	for number in 1 2 3 10 12 14 15 24 26 27 29 30; do
+		begin
+		{ seen 1 msr=0x1a0 dir=0; echo sequence 1; echo "signal $number"; } >kernel
+		learn --for 10s
+		ok "signal $number ends it" ended 0 '^1 accesses'
+		ok "and all is put back" put_back
+	done
+	begin
+	{ seen 1 msr=0x1a0 dir=0; end_of_events 1; } >kernel
+	# shellcheck disable=SC2016 # for another shell
+	FAKE_AFTER_1='grep SigBlk /proc/$PPID/status >signals' learn
+	ok "a terminal does not stop it" blocked 20 21 22
+	begin
+	{ seen 1 msr=0x1a0 dir=0; echo "signal 20"; end_of_events 1; } >kernel
+	learn
+	ok "Ctrl-Z does nothing" ended 0 '^1 accesses'
+	ok "all is put back" put_back
+}
+
 test_learn_usage()
 {
 	local bad
@@ -511,5 +580,7 @@ test_learn_output
 test_learn_disturbed
 test_learn_unread
 test_learn_rule_meanwhile
+test_learn_set_meanwhile
+test_learn_signals
 test_learn_usage
 end_tests
