@@ -302,6 +302,21 @@ static char *kept_path(void)
 	return mg_format("%s/msrguard-learn.policy", run && *run ? run : "/run");
 }
 
+enum mg_kept mg_learning_kept(char **path)
+{
+	/* Who learns holds the lock before the file is there, and until it has gone. */
+	int lock = mg_publish_try_lock();
+	bool there;
+
+	*path = kept_path();
+	there = !access(*path, F_OK);
+	if (lock >= 0)
+		mg_publish_unlock(lock);
+	if (!there)
+		return MG_KEPT_NONE;
+	return lock < 0 ? MG_KEPT_FOR_LEARNING : MG_KEPT_LEFT;
+}
+
 /* One that is there already is the only trace of what was in force before an earlier learning. */
 static int keep_policy(void)
 {

@@ -36,4 +36,14 @@ int mg_learning_end(void);
 /** mg_learning_forget - the module has gone, so there is nothing to put back */
 void mg_learning_forget(void);
 
+/** enum mg_kept - the file that holds what was in force before a learning */
+enum mg_kept {
+	MG_KEPT_NONE,
+	MG_KEPT_FOR_LEARNING,	/* one is under way */
+	MG_KEPT_LEFT,		/* one did not come to put it back */
+};
+
+/** mg_learning_kept - whether it is there; *path, to be freed by the caller, is set to its name */
+enum mg_kept mg_learning_kept(char **path);
+
 #endif /* MSRGUARD_LEARNING_H */

@@ -51,6 +51,18 @@ void mg_publish_unlock(int lock)
 	close(lock);
 }
 
+int mg_publish_try_lock(void)
+{
+	int fd = mg_sysfs_open("policy/load", O_WRONLY);
+
+	/* Shared, not to make one who only looks believe that another one changes something. */
+	if (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB)) {
+		close(fd);
+		return -1;
+	}
+	return fd < 0 ? -1 : fd;
+}
+
 static int stage(int fd, const char *text, size_t len)
 {
 	ssize_t written;

@@ -33,6 +33,13 @@ struct mg_text {
  */
 int mg_publish_lock(void);
 
+/**
+ * mg_publish_try_lock - hold off others for a look at things, if none of them is at work
+ *
+ * Return: a file descriptor for mg_publish_unlock(), or a negative number.
+ */
+int mg_publish_try_lock(void);
+
 /** mg_publish_unlock - let others change it */
 void mg_publish_unlock(int lock);
 

@@ -15,7 +15,7 @@ set -euo pipefail
 TOP=$(cd "$(dirname "$0")/../.." && pwd)
 FAKE_MODULE=${FAKE_SO%/*}/fake_module.so
 [[ -f $FAKE_MODULE ]] || { echo "Bail out! $FAKE_MODULE is missing; run: make -C tools test"; exit 1; }
-export MSRGUARD_CPU=amd:0x19:0x21:0x2 MSRGUARD_RUN=$WORK/run
+export MSRGUARD_CPU=amd:0x19:0x21:0x2
 KEPT=$MSRGUARD_RUN/msrguard-learn.policy
 LEARNING='default\t\t\tdeny\tdeny\taudit\n'
 OTHER='default\t\t\tallow\tdeny\n0x79\t\t\tdeny\tdeny\n'
@@ -29,8 +29,6 @@ begin()
 	in_force "$OLD"
 	mkdir -p "$ROOT/events"
 	echo 1000 >"$ROOT/events/window"
-	rm -rf "$MSRGUARD_RUN"
-	mkdir "$MSRGUARD_RUN"
 }
 
 # learn [ARGUMENT...]: with the events on which $WORK/kernel decides.
@@ -359,10 +357,8 @@ test_learn_disturbed()
 	ok "the old one is kept" diff "$KEPT" <(printf '%b' "$OLD")
 	ok "and named" grep -q "do: msrguard load $KEPT" err
 	ok "the window is put back" file_is events/window 1000
-	fresh
-	in_force "$OLD"
-	mkdir -p "$ROOT/events"
-	echo 1000 >"$ROOT/events/window"
+	begin
+	printf '%b' "$OLD" >"$KEPT"
 	learn
 	ok "a trace of a learning that was killed" ended 1 'msrguard-learn.policy is there: a learning was killed'
 	ok "is not overwritten" diff "$KEPT" <(printf '%b' "$OLD")
@@ -557,6 +553,41 @@ test_learn_signals()
 	ok "all is put back" put_back
 }
 
+# What status says of it, and of one that was killed.
+test_learn_status()
+{
+	begin
+	a_moment >kernel
+	meanwhile status_of learning
+	learn
+	wait
+	cp learning out
+	ok "while it learns, what is in force is wrong" prints '^wrong: the default line of the policy only audits'
+	ok "and ends with the learning" prints '^   do: wait for "msrguard learn" to end, or interrupt it'
+	ok "the file that is kept is as it should be" prints "^note:  a learning is under way; what was in force before it is kept as $KEPT"
+	begin
+	{ seen 1 msr=0x1a0 dir=0; echo wait 100; echo signal 9; } >kernel
+	learn 2>/dev/null
+	ok "a learning that is killed" ended 137
+	run status
+	ok "is wrong" ended 1
+	ok "its policy blocks nothing by default" prints '^wrong: the default line of the policy only audits'
+	ok "so that what was in force is to be loaded" equal_lines "^   do: .*msrguard load $KEPT" 2
+	ok "its trace is told" prints "^wrong: a learning has ended and not put back what was in force before it, which is kept as $KEPT"
+	run status --json
+	ok "in JSON" json 'not d["ok"] and [p["severity"] for p in d["problems"]] == ["wrong", "wrong"]'
+	ok "with the default line" json 'd["policy"]["default"] == {"read": "deny", "write": "deny", "audit": True, "quiet": False}'
+	in_force "$OLD"
+	run status
+	ok "its trace alone is wrong, too" ended 1
+	ok "with what to do" prints "^   do: msrguard load $KEPT, or whatever is wanted, and remove the file"
+	rm "$KEPT"
+	run status
+	ok "without it, nothing is" ended 0
+}
+
+status_of() { "$WORK/msrguard" status >"$WORK/$1"; }
+
 test_learn_usage()
 {
 	local bad
@@ -582,5 +613,6 @@ test_learn_unread
 test_learn_rule_meanwhile
 test_learn_set_meanwhile
 test_learn_signals
+test_learn_status
 test_learn_usage
 end_tests
