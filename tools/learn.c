@@ -484,7 +484,8 @@ const struct mg_command mg_command_learn = {
 "  -f, --for TIME     as 90s, 10m, 2h; without it, until it is interrupted\n"
 "      --vm VM        only of this VM, by id or pid:PID; may be given several times\n"
 "  -b, --base FILE    start from this policy: learn what its default line denies\n"
-"  -o, --output FILE  write the proposal there\n\n"
-"Exit status 1 if accesses were lost, so that rules may be missing.\n",
+"  -o, --output FILE  write the proposal there, not over the base\n\n"
+"Exit status 1 if accesses were lost, so that rules may be missing, or if somebody has\n"
+"changed meanwhile what was to be put back.\n",
 	.run = run_learn,
 };
