@@ -182,7 +182,7 @@ test_load_bad()
 	refused "a file that is not there" ':1:.*none\.policy'
 	printf '[intel family=0x3 model=0x1]\n0x10 allow deny\n[amd family=0x3]\n0x10 allow deny\n' \
 		>"$WORK/policy"
-	refused "sections for other CPUs only" ': no section is for this CPU'
+	refused "sections for other CPUs only" ':1: no section is for this CPU'
 	{
 		echo default allow allow
 		for ((i = 0; i < 50000; i++)); do
