@@ -57,7 +57,8 @@ const struct mg_danger mg_dangers[] = {
 	/* Branch trace messages and stores, uncore interrupts. */
 	{ 0x1d9, 0x1d9, false, 0x27c0, INTEL, "writes traces of branches to memory, SDM Vol. 3B, \"Branch Trace Store\"" },
 	{ 0x1f2, 0x1f3, false, ALL, INTEL, smm },
-	{ 0x1fc, 0x1fc, false, ALL, INTEL, power },
+	/* Linux sets and clears C1E promotion (1), of which KVM keeps a value of the vCPU's own. */
+	{ 0x1fc, 0x1fc, false, ~(1ull << 1), INTEL, power },
 	{ 0x391, 0x396, true, ALL, INTEL, counters },
 	{ 0x560, 0x561, false, ALL, INTEL, trace },
 	{ 0x570, 0x572, false, ALL, INTEL, trace },
@@ -108,7 +109,8 @@ const struct mg_danger mg_dangers[] = {
 	{ 0xc0010073, 0xc0010074, false, ALL, AMD, "C-states and the CPU's watchdog, AMD PPRs" },
 	{ 0xc0010111, 0xc0010113, true, ALL, AMD, smm },
 	{ 0xc0010114, 0xc0010114, false, ALL, AMD, nesting },
-	{ 0xc0010115, 0xc0010116, false, ALL, AMD, smm },
+	{ 0xc0010115, 0xc0010115, false, ALL, AMD, "sets the CPU's IGNNE signal, APM Vol. 2 15.30.2" },
+	{ 0xc0010116, 0xc0010116, false, ALL, AMD, smm },
 	{ 0xc0010117, 0xc0010117, false, ALL, AMD, nesting },
 	{ 0xc0010118, 0xc0010119, false, ALL, AMD, smm },
 	{ 0xc001011e, 0xc001011e, false, ALL, AMD, sev },
