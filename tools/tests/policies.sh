@@ -586,9 +586,9 @@ test_import()
 		# MSR      Write Mask           # Comment
 		0x10		allow	deny	# "SMSR_TIME_STAMP_COUNTER"
 
-		0x199		allow	mask=0x10000ffff,deny	#"SMSR_PERF_CTL"
+		0x199		allow	mask=0x10000ffff,keep	#"SMSR_PERF_CTL"
 		0x1b0		allow	allow
-		0x1b1		allow	mask=0x1,deny
+		0x1b1		allow	mask=0x1,keep
 	END
 	sed 's/$/\r/' list >crlf
 	cp out expected
