@@ -99,6 +99,9 @@ const struct mg_danger mg_dangers[] = {
 	{ 0xc0010015, 0xc0010015, false, 0x82040401, AMD,
 	  "HWCR: opens machine-check status to forged errors, and locks SMM, AMD PPRs" },
 	{ 0xc0010016, 0xc001001a, false, ALL, AMD, memory_map },
+	/* Where CPUID shows a K7, Linux sets bits 20 to 31, which KVM swallows. */
+	{ 0xc001001b, 0xc001001b, false, ~0xfff00000ull, AMD,
+	  "clock control of old CPUs (Linux, init_amd_k7())" },
 	{ 0xc001001d, 0xc001001d, false, ALL, AMD, memory_map },
 	/* Old guests turn on configuration space above 256 bytes (46). */
 	{ 0xc001001f, 0xc001001f, false, ~(1ull << 46), AMD, "configures the northbridge, AMD BKDGs" },
@@ -142,6 +145,33 @@ const struct mg_danger mg_dangers[] = {
 
 const size_t mg_nr_dangers = ARRAY_SIZE(mg_dangers);
 
+/* By index. */
+static const struct mg_refusal refusals[] = {
+	/* Firmware has no handler for faults; lock (0) and LMCE (20) are no danger. */
+	{ 0x3a, INTEL, NULL, ~0x100001ull, "turns VMX, SENTER and SGX on, SDM Vol. 4 Table 2-2" },
+	/*
+	 * Guests write 0 over the revision before they read it, at each boot. A mask of the bits
+	 * seen would be too narrow after the host's next update, and there is nothing to be written.
+	 */
+	{ 0x8b, INTEL | AMD, "drop quiet", 0, NULL },
+	/* A guest that is shown PEBS. */
+	{ 0x600, INTEL, "drop", 0, NULL },
+	/* On family 15h, Linux sets McStatusWrEn and clears it again. */
+	{ 0xc0010015, AMD, NULL, 0, NULL },
+	/* KVM ignores what a guest's hypervisor writes. */
+	{ 0xc0010115, AMD, "drop", 0, NULL },
+};
+
+const struct mg_refusal *mg_refusal_find(uint32_t index, unsigned int of)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(refusals); i++)
+		if (refusals[i].index == index && refusals[i].of & of)
+			return &refusals[i];
+	return NULL;
+}
+
 const struct mg_danger *mg_danger_find(uint32_t index, uint64_t bits, unsigned int of)
 {
 	const struct mg_danger *danger;
@@ -175,9 +205,12 @@ struct mg_doubt mg_danger_doubt(uint32_t index, bool write, uint64_t bits, unsig
 	const struct mg_danger *danger = write && !bits ? NULL :
 					 mg_danger_find(index, write ? bits : 0, of);
 	const struct mg_danger *any = mg_danger_find(index, ALL, of);
+	const struct mg_refusal *refusal = write ? mg_refusal_find(index, of) : NULL;
 
 	if (danger)
 		return (struct mg_doubt){ danger->bits, danger->why };
+	if (refusal && refusal->bits)
+		return (struct mg_doubt){ refusal->bits, bits & refusal->bits ? refusal->why : NULL };
 	if (write && any && any->bits != ALL)
 		return (struct mg_doubt){ 0, NULL };
 	return (struct mg_doubt){ ALL, note_of(index, write, of) };
