@@ -19,7 +19,8 @@ help:
 	@echo 'On a hypervisor of your own:'
 	@echo '  make module            the module, for the running kernel (or KDIR=...)'
 	@echo '  make tools             the command msrguard'
-	@echo '  make install           install the command, its man page and completion'
+	@echo '  make install           install the command, man page, policies, units'
+	@echo '  make uninstall         remove these'
 	@echo '  make modules_install   install the module'
 	@echo
 	@echo 'In an emulated host (Debian 12; needs root only to install packages):'
@@ -54,12 +55,15 @@ module:
 modules_install: module
 	$(MAKE) -C '$(KDIR)' M='$(CURDIR)' modules_install
 
-.PHONY: tools install
+.PHONY: tools install uninstall
 tools:
 	$(MAKE) -C tools
 
 install: tools
 	$(MAKE) -C tools install
+
+uninstall:
+	$(MAKE) -C tools uninstall
 
 .PHONY: demo lab
 demo:

@@ -342,9 +342,10 @@ try_dangers()
 	done < <(grep -v '^#' "$HERE/files/baseline-dangerous")
 }
 
+# What is masked is left undone without a fault: SeaBIOS's VMX.
 no_denial()
 {
-	SAID=$(events "$FROM" 'for o in e: print(o["msr"], o["name"], o["dir"], o["verdict"], o.get("value"), o.get("old"))')
+	SAID=$(events "$FROM" 'for o in e: o["verdict"] == "masked" or print(o["msr"], o["name"], o["dir"], o["verdict"], o.get("value"), o.get("old"))')
 	empty
 }
 

@@ -247,6 +247,39 @@ TEST_F(folding, the_last_words_of_the_module)
 	EXPECT_EQ(7, told);
 }
 
+/*
+ * Unload while guests are denied all the time, with windows so short that work to tell what is
+ * pending is queued at any moment of it.
+ */
+TEST_F_TIMEOUT(folding, unload_in_a_storm, 240)
+{
+	static const unsigned int windows[] = { 1, 3, 10, 40 };
+	struct vm *vms[4];
+
+	mg_trace_free(self->table.trace);
+	self->table.trace = NULL;
+	for (unsigned int i = 0; i < ARRAY_SIZE(vms); i++)
+		vms[i] = vm_create(1, 0);
+	for (unsigned int round = 0; round < 2 * ARRAY_SIZE(windows); round++) {
+		use_policy(_metadata, "0xc0000102 allow deny");
+		ASSERT_EQ(0, mg_set_window(windows[round % ARRAY_SIZE(windows)]));
+		for (unsigned int i = 0; i < ARRAY_SIZE(vms); i++)
+			guest_spin_start(&vms[i]->vcpus[0], OP_WRMSR, MSR_KERNEL_GS_BASE, 1);
+		for (unsigned int i = 0; i < ARRAY_SIZE(vms); i++)
+			ASSERT_TRUE(spin_wait_faults(&vms[i]->vcpus[0], 50, 20000 * patience()));
+		mg_drain(self->table.listener);
+		ASSERT_EQ(0, mg_rmmod());
+		for (unsigned int i = 0; i < ARRAY_SIZE(vms); i++)
+			guest_spin_stop(&vms[i]->vcpus[0]);
+		mg_listener_free(self->table.listener);
+		ASSERT_EQ(0, mg_insmod_as_it_comes(""));
+		self->table.listener = mg_listen();
+		ASSERT_NE(NULL, self->table.listener);
+	}
+	for (unsigned int i = 0; i < ARRAY_SIZE(vms); i++)
+		vm_free(vms[i]);
+}
+
 /* The window is a number of milliseconds, and no other text changes it. */
 TEST_F(folding, window_file)
 {

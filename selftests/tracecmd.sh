@@ -186,16 +186,23 @@ test_stream()
 	before=$(<"$percent")
 	echo 0 >"$percent"
 	[[ ! -e $window ]] || echo 0 >"$window"
+	# When the command has ended, trace-cmd stops in the middle of what it has to print.
 	# shellcheck disable=SC2016 # for that shell
-	run trace-cmd stream -e "$EVENT" -f 'msr == 0x174' \
-		sh -c '"$GUEST" write 0x79 5 2 && taskset -c 0 "$GUEST" write 0x174 1 400 && sleep 3'
+	OUT=$WORK/out run trace-cmd stream -e "$EVENT" -f 'msr == 0x174' \
+		sh -c '"$GUEST" write 0x79 5 2 && taskset -c 0 "$GUEST" write 0x174 1 400 || exit
+			for try in $(seq 40); do
+				[ $(grep -c msr=0x174 "$OUT") -lt 250 ] || break
+				sleep 0.5
+			done'
 	echo "$before" >"$percent"
 	ok "stream with a filter" ended 0
 	streamed=$(accesses '(^| )msr=0x174 .*verdict=denied')
-	ok "prints events" test "$streamed" -ge 300
-	ok "and nothing else" equal "$(accesses .)" "$streamed"
+	ok "prints events" test "$streamed" -ge 200
+	texts <"$WORK/out" | grep -v ' verdict=.* name=' | sed 's/^/# cut off: /' | cut -c 1-300 || true
+	# A line of it may be cut off: trace-cmd is stopped while it prints, and says what was dropped.
+	ok "and nothing else" equal "$(grep -oE '\bmsr=0x[0-9a-f]+ ' "$WORK/out" | sort -u)" 'msr=0x174 '
 	if [[ -f $PLUGIN ]]; then
-		ok "with names" equal "$(accesses ' name=MSR_IA32_SYSENTER_CS$')" "$streamed"
+		ok "with names" test "$(accesses ' name=MSR_IA32_SYSENTER_CS$')" -ge $((streamed - 1))
 	fi
 }
 

@@ -5,7 +5,8 @@
  *
  *	0x00000199 0x000000010000ffff # "IA32_PERF_CTL"
  *
- * What msr-safe does not list cannot be accessed; what it lists can be read.
+ * What msr-safe does not list cannot be accessed; what it lists can be read. A write succeeds, and
+ * the bits outside the mask keep their value: which is our "keep".
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -118,7 +119,7 @@ static char *write_word(uint64_t mask)
 		return mg_format("deny");
 	if (mask == UINT64_MAX)
 		return mg_format("allow");
-	return mg_format("mask=0x%llx,deny", (unsigned long long)mask);
+	return mg_format("mask=0x%llx,keep", (unsigned long long)mask);
 }
 
 /* A line of ours has an end: what is longer becomes several. */
@@ -284,9 +285,9 @@ const struct mg_command mg_command_import = {
 	.args = "FILE|-",
 	.summary = "Print an allowlist of LLNL's msr-safe as a policy",
 	.help =
-"Each line \"0xMSR 0xWRITEMASK # comment\" becomes a rule: reads are allowed, and of\n"
-"writes those that change only bits of the mask. The default is to deny. Lines that\n"
-"cannot be taken over are named on standard error, with the reason; the rest is printed\n"
-"all the same, and the exit status is 1.\n",
+"Each line \"0xMSR 0xWRITEMASK # comment\" becomes a rule: reads are allowed, and writes\n"
+"change the bits of the mask; the other bits keep their value, without a fault, as with\n"
+"msr-safe. The default is to deny. Lines that cannot be taken over are named on standard\n"
+"error, with the reason; the rest is printed all the same, and the exit status is 1.\n",
 	.run = run_import,
 };

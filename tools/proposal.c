@@ -191,11 +191,26 @@ static struct mg_doubt doubt_of(const struct mg_proposal *proposal, const struct
 }
 
 /* The write column for @bits. */
-static char *write_word(uint64_t bits, bool blind)
+static char *write_word(uint64_t bits, const struct mg_refusal *refusal)
 {
-	if (blind || bits == U64_MAX)
+	if (bits == U64_MAX)
 		return mg_format("allow");
-	return mg_format("mask=0x%" PRIx64 ",deny", bits);
+	return mg_format("mask=0x%" PRIx64 ",%s", bits, refusal && !refusal->drop ? "keep" : "deny");
+}
+
+/* The same without what is dangerous: the bits beside that, if these are known. */
+static char *safe_word(uint64_t bits, const struct mg_doubt *doubt, const struct mg_refusal *refusal)
+{
+	if (refusal && refusal->drop)
+		return mg_format("%s", refusal->drop);
+	if (!doubt->why)
+		return write_word(bits, refusal);
+	if (refusal)
+		return write_word(bits == U64_MAX && !refusal->bits ? 0 : bits & ~doubt->bits,
+				  refusal);
+	if (bits == U64_MAX || !(bits & ~doubt->bits))
+		return mg_format("deny");
+	return write_word(bits & ~doubt->bits, NULL);
 }
 
 static char *add(char *text, const char *more)
@@ -281,18 +296,14 @@ static void put_seen(FILE *out, const struct mg_proposal *proposal, const struct
 	const struct mg_doubt read_doubt = doubt_of(proposal, seen, MG_READ);
 	const struct mg_doubt write_doubt = doubt_of(proposal, seen, MG_WRITE);
 	bool read = reads->count > reads->by_rule, write = writes->count > writes->by_rule;
-	uint64_t bits = bits_of(seen);
-	char *all = write ? write_word(bits, writes->blind) : mg_format("deny");
-	char *safe = mg_format("%s", all), *comment = comment_of(seen);
+	const struct mg_refusal *refusal = mg_refusal_find(seen->index, proposal->vendors);
+	uint64_t bits = writes->blind ? U64_MAX : bits_of(seen);
+	char *all = write ? write_word(bits, refusal) : mg_format("deny");
+	char *safe = write ? safe_word(bits, &write_doubt, refusal) : mg_format("deny");
+	char *comment = comment_of(seen);
 
 	put_by_rule(out, seen, MG_READ, sums);
 	put_by_rule(out, seen, MG_WRITE, sums);
-	if (write_doubt.why) {
-		free(safe);
-		/* The bits beside the dangerous ones, if these are known. */
-		safe = !writes->blind && bits & ~write_doubt.bits ?
-		       write_word(bits & ~write_doubt.bits, false) : mg_format("deny");
-	}
 	if ((read && !read_doubt.why) || strcmp(safe, "deny")) {
 		fprintf(out, "0x%x\t\t%s\t%s\t# %s\n", seen->index,
 			read && !read_doubt.why ? "allow" : "deny", safe, comment);

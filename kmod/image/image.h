@@ -16,7 +16,7 @@
 #define MG_IMAGE_NAME_LEN	64	/* escaped, with the NUL */
 #define MG_BUILD_ID_MAX		32
 
-/* The most one look-up may touch, in pages of 4 KB: 96 MB. */
+/* The most one look-up may touch, in pages of 4 KB: 96 MB. Many reads of one count as several. */
 #define MG_IMAGE_LOOKUP_PAGES	24576
 /* What a VM's look-ups may touch in a second, and what it may save up by not doing so. */
 #define MG_IMAGE_PAGES_PER_SEC	16384

@@ -57,7 +57,8 @@ const struct mg_danger mg_dangers[] = {
 	/* Branch trace messages and stores, uncore interrupts. */
 	{ 0x1d9, 0x1d9, false, 0x27c0, INTEL, "writes traces of branches to memory, SDM Vol. 3B, \"Branch Trace Store\"" },
 	{ 0x1f2, 0x1f3, false, ALL, INTEL, smm },
-	{ 0x1fc, 0x1fc, false, ALL, INTEL, power },
+	/* Linux sets and clears C1E promotion (1), of which KVM keeps a value of the vCPU's own. */
+	{ 0x1fc, 0x1fc, false, ~(1ull << 1), INTEL, power },
 	{ 0x391, 0x396, true, ALL, INTEL, counters },
 	{ 0x560, 0x561, false, ALL, INTEL, trace },
 	{ 0x570, 0x572, false, ALL, INTEL, trace },
@@ -98,6 +99,9 @@ const struct mg_danger mg_dangers[] = {
 	{ 0xc0010015, 0xc0010015, false, 0x82040401, AMD,
 	  "HWCR: opens machine-check status to forged errors, and locks SMM, AMD PPRs" },
 	{ 0xc0010016, 0xc001001a, false, ALL, AMD, memory_map },
+	/* Where CPUID shows a K7, Linux sets bits 20 to 31, which KVM swallows. */
+	{ 0xc001001b, 0xc001001b, false, ~0xfff00000ull, AMD,
+	  "clock control of old CPUs (Linux, init_amd_k7())" },
 	{ 0xc001001d, 0xc001001d, false, ALL, AMD, memory_map },
 	/* Old guests turn on configuration space above 256 bytes (46). */
 	{ 0xc001001f, 0xc001001f, false, ~(1ull << 46), AMD, "configures the northbridge, AMD BKDGs" },
@@ -108,7 +112,8 @@ const struct mg_danger mg_dangers[] = {
 	{ 0xc0010073, 0xc0010074, false, ALL, AMD, "C-states and the CPU's watchdog, AMD PPRs" },
 	{ 0xc0010111, 0xc0010113, true, ALL, AMD, smm },
 	{ 0xc0010114, 0xc0010114, false, ALL, AMD, nesting },
-	{ 0xc0010115, 0xc0010116, false, ALL, AMD, smm },
+	{ 0xc0010115, 0xc0010115, false, ALL, AMD, "sets the CPU's IGNNE signal, APM Vol. 2 15.30.2" },
+	{ 0xc0010116, 0xc0010116, false, ALL, AMD, smm },
 	{ 0xc0010117, 0xc0010117, false, ALL, AMD, nesting },
 	{ 0xc0010118, 0xc0010119, false, ALL, AMD, smm },
 	{ 0xc001011e, 0xc001011e, false, ALL, AMD, sev },
@@ -139,6 +144,33 @@ const struct mg_danger mg_dangers[] = {
 };
 
 const size_t mg_nr_dangers = ARRAY_SIZE(mg_dangers);
+
+/* By index. */
+static const struct mg_refusal refusals[] = {
+	/* Firmware has no handler for faults; lock (0) and LMCE (20) are no danger. */
+	{ 0x3a, INTEL, NULL, ~0x100001ull, "turns VMX, SENTER and SGX on, SDM Vol. 4 Table 2-2" },
+	/*
+	 * Guests write 0 over the revision before they read it, at each boot. A mask of the bits
+	 * seen would be too narrow after the host's next update, and there is nothing to be written.
+	 */
+	{ 0x8b, INTEL | AMD, "drop quiet", 0, NULL },
+	/* A guest that is shown PEBS. */
+	{ 0x600, INTEL, "drop", 0, NULL },
+	/* On family 15h, Linux sets McStatusWrEn and clears it again. */
+	{ 0xc0010015, AMD, NULL, 0, NULL },
+	/* KVM ignores what a guest's hypervisor writes. */
+	{ 0xc0010115, AMD, "drop", 0, NULL },
+};
+
+const struct mg_refusal *mg_refusal_find(uint32_t index, unsigned int of)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(refusals); i++)
+		if (refusals[i].index == index && refusals[i].of & of)
+			return &refusals[i];
+	return NULL;
+}
 
 const struct mg_danger *mg_danger_find(uint32_t index, uint64_t bits, unsigned int of)
 {
@@ -173,9 +205,12 @@ struct mg_doubt mg_danger_doubt(uint32_t index, bool write, uint64_t bits, unsig
 	const struct mg_danger *danger = write && !bits ? NULL :
 					 mg_danger_find(index, write ? bits : 0, of);
 	const struct mg_danger *any = mg_danger_find(index, ALL, of);
+	const struct mg_refusal *refusal = write ? mg_refusal_find(index, of) : NULL;
 
 	if (danger)
 		return (struct mg_doubt){ danger->bits, danger->why };
+	if (refusal && refusal->bits)
+		return (struct mg_doubt){ refusal->bits, bits & refusal->bits ? refusal->why : NULL };
 	if (write && any && any->bits != ALL)
 		return (struct mg_doubt){ 0, NULL };
 	return (struct mg_doubt){ ALL, note_of(index, write, of) };

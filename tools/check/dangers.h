@@ -33,6 +33,28 @@ struct mg_danger {
 	const char *why;
 };
 
+/**
+ * struct mg_refusal - a write that guests make without expecting a fault
+ * @index: the MSR
+ * @of:    MG_DANGER_OF_*
+ * @drop:  how the policy format says that nothing of the write is done; NULL if the bits that are
+ *         no danger may change, and the others are kept as they are
+ * @bits:  that are to be kept, where the list of dangers has none of this MSR
+ * @why:   why these are
+ *
+ * What should not be done of it is left undone in silence, as in the shipped policies.
+ */
+struct mg_refusal {
+	uint32_t index;
+	uint8_t of;
+	const char *drop;
+	uint64_t bits;
+	const char *why;
+};
+
+/** mg_refusal_find - how a write of MSR @index is refused; NULL if by a fault */
+const struct mg_refusal *mg_refusal_find(uint32_t index, unsigned int of);
+
 extern const struct mg_danger mg_dangers[];
 extern const size_t mg_nr_dangers;
 

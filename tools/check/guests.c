@@ -27,7 +27,8 @@ enum {
 /*
  * Accesses that Linux guests, and firmware before them, make without expecting a fault. A fault
  * ends them, or leaves "unchecked MSR access" in their log and a function gone. Where only some
- * bits are written, these have to be free to change.
+ * bits are written, these have to be free to change. What guests read only where they are shown
+ * VMX, its capabilities, is left out: whoever denies nesting need not answer these.
  */
 static const struct need {
 	u32 first;
@@ -44,19 +45,24 @@ static const struct need {
 	{ 0x49, 0x49, WRITE | BOTH, 0x1, "mitigations of Spectre, at a switch of processes" },
 	{ 0x8b, 0x8b, READ | BOTH, 0, "guests read the microcode's revision at boot" },
 	{ 0x8b, 0x8b, WRITE | DROP_OK | INTEL, ALL, "guests write 0 before they read the microcode's revision" },
+	{ 0xe1, 0xe1, WRITE | INTEL, ALL, "how long UMWAIT and TPAUSE wait, where these are shown" },
 	{ 0xfe, 0xfe, READ | BOTH, 0, "memory types" },
 	{ 0x10a, 0x10a, READ | BOTH, 0, "guests look up which flaws the CPU has" },
 	{ 0x174, 0x176, WRITE | BOTH, ALL, "system calls" },
 	{ 0x179, 0x179, READ | BOTH, 0, "machine checks" },
 	{ 0x17a, 0x17a, READ | WRITE | BOTH, ALL, "machine checks" },
+	{ 0x17b, 0x17b, WRITE | BOTH, ALL, "machine checks" },
 	{ 0x1a0, 0x1a0, READ | INTEL, 0, "guests read MISC_ENABLE before they have a handler for faults" },
 	{ 0x1c4, 0x1c4, WRITE | BOTH, ALL, "AMX" },
+	{ 0x1d9, 0x1d9, READ | WRITE | INTEL, 0x4, "bus locks, where their detection is shown" },
+	{ 0x1fc, 0x1fc, READ | WRITE | INTEL, 0x2, "C1E promotion, by intel_idle where MWAIT is shown" },
 	{ 0x200, 0x20f, READ | WRITE | BOTH, ALL, "memory types" },
 	{ 0x250, 0x250, READ | WRITE | BOTH, ALL, "memory types" },
 	{ 0x258, 0x259, READ | WRITE | BOTH, ALL, "memory types" },
 	{ 0x268, 0x26f, READ | WRITE | BOTH, ALL, "memory types" },
 	{ 0x277, 0x277, READ | WRITE | BOTH, ALL, "memory types of pages" },
 	{ 0x2ff, 0x2ff, READ | WRITE | BOTH, ALL, "memory types" },
+	{ 0x345, 0x345, READ | INTEL, 0, "performance counters" },
 	{ 0x400, 0x427, READ | WRITE | BOTH, ALL, "machine-check banks, ten with KVM" },
 	{ 0x6a0, 0x6a0, WRITE | BOTH, ALL, "shadow stacks" },
 	{ 0x6a2, 0x6a2, WRITE | BOTH, ALL, "indirect branch tracking" },
@@ -84,6 +90,7 @@ static const struct need {
 	{ 0xc0000103, 0xc0000103, WRITE | BOTH, ALL, "the CPU's number for processes" },
 	{ 0xc0010010, 0xc0010010, READ | AMD, 0, "memory types" },
 	{ 0xc0010015, 0xc0010015, READ | AMD, 0, "guests read HWCR at boot" },
+	{ 0xc001001f, 0xc001001f, READ | WRITE | AMD, 1ull << 46, "guests switch PCI's extended configuration on" },
 	{ 0xc0011029, 0xc0011029, READ | AMD, 0, "guests look whether LFENCE serialises" },
 };
 

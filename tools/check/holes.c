@@ -13,6 +13,12 @@
 #define EFER_SVME	(1ull << 12)
 #define FEATURE_CONTROL	0x3au
 #define FEATURE_VMX	0x6ull
+#define DEBUGCTL	0x1d9u
+/*
+ * LBR, BTF, bus locks, FREEZE_LBRS_ON_PMI, FREEZE_WHILE_SMM, RTM: what KVM knows. It refuses the
+ * others; in a nested guest's VMCS since 6.16, and in later updates of 6.12.
+ */
+#define DEBUGCTL_KVM	0xc807ull
 #define XSS		0xda0u
 #define XSS_CET_U	(1ull << 11)
 #define XSS_CET_S	(1ull << 12)
@@ -24,14 +30,17 @@ struct span {
 	u32 last;
 };
 
-/* APM Vol. 3, VMLOAD and VMSAVE: what they load and save beside segments. */
-static const struct span vmload_state[] = {
-	{ 0x174, 0x176 }, { 0xc0000081, 0xc0000084 }, { 0xc0000100, 0xc0000102 },
+/*
+ * APM Vol. 3, VMLOAD and VMSAVE: what they load and save beside segments. VMRUN loads EFER, of
+ * which a rule may deny other bits than SVME.
+ */
+static const struct span vmcb_state[] = {
+	{ 0x174, 0x176 }, { EFER, EFER }, { 0xc0000081, 0xc0000084 }, { 0xc0000100, 0xc0000102 },
 };
 
 /*
  * SDM Vol. 3C, 25.4 and 25.5, "Guest-State Area" and "Host-State Area": MSRs that have fields of
- * their own, with which a VM-entry or VM-exit loads them.
+ * their own, with which a VM-entry or VM-exit loads them. DEBUGCTL has one too, see check_vmx().
  */
 static const struct span vmcs_state[] = {
 	{ 0x174, 0x176 }, { 0x277, 0x277 }, { 0x38f, 0x38f }, { 0x6a2, 0x6a2 },
@@ -69,10 +78,10 @@ static void check_svm(const struct mg_check *check)
 
 	if (!mg_check_is_amd(check) || !(mg_check_open_bits(check, EFER) & EFER_SVME))
 		return;
-	list = GUARDED_IN(check, vmload_state);
+	list = GUARDED_IN(check, vmcb_state);
 	if (list)
 		mg_find(check->findings, MG_WARNING, "hole-vmload", line_of(check, EFER),
-			"a guest may set EFER.SVME, and VMLOAD and VMSAVE reach past the rules for %s; deny it (0xc0000080 allow mask=~0x1000,deny) or load kvm_amd with nested=0",
+			"a guest may set EFER.SVME, and VMLOAD, VMSAVE and VMRUN reach past the rules for %s; deny it (0xc0000080 allow mask=~0x1000,deny) or load kvm_amd with nested=0",
 			list);
 	free(list);
 }
@@ -80,13 +89,20 @@ static void check_svm(const struct mg_check *check)
 static void check_vmx(const struct mg_check *check)
 {
 	bool open = mg_check_open_bits(check, FEATURE_CONTROL) & FEATURE_VMX;
+	bool read = mg_check_guards(check, DEBUGCTL, MG_READ);
+	/* A rule may guard DEBUGCTL against no more than what KVM refuses itself. */
+	bool as_kvm = !read && !(DEBUGCTL_KVM & ~mg_check_open_bits(check, DEBUGCTL));
+	enum mg_severity severity;
 	char *list;
 
 	if (!mg_check_is_intel(check))
 		return;
 	list = GUARDED_IN(check, vmcs_state);
+	severity = list || !as_kvm ? MG_WARNING : MG_NOTE;
+	if (read || mg_check_guards(check, DEBUGCTL, MG_WRITE))
+		list = mg_check_add(list, mg_check_name(DEBUGCTL, DEBUGCTL));
 	if (list && open)
-		mg_find(check->findings, MG_WARNING, "hole-vmcs", line_of(check, FEATURE_CONTROL),
+		mg_find(check->findings, severity, "hole-vmcs", line_of(check, FEATURE_CONTROL),
 			"a guest may turn on VMX in IA32_FEATURE_CONTROL, and fields of a nested guest's VMCS reach past the rules for %s; deny it (0x3a allow mask=~0x6,deny) or load kvm_intel with nested=0",
 			list);
 	else if (list)

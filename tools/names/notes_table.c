@@ -350,8 +350,8 @@ static const char what_210[] = "Mailbox to the power controller (Speed Select)."
 static const char why_210[] = "Changes clocks and power of the whole package.";
 static const char what_211[] = "Limits of ratio and voltage for overclocking.";
 static const char why_211[] = "Overclocking and voltage of the package.";
-static const char what_212[] = "Ratio and voltage now. KVM gives guests a fixed value.";
-static const char why_212[] = "Voltage and frequency follow what others compute (Hertzbleed, CVE-2022-24436).";
+static const char what_212[] = "Ratio and voltage now. Guests read it to calibrate clocks; KVM gives them a fixed value.";
+static const char why_212[] = "The hardware's voltage and frequency follow what others compute (Hertzbleed, CVE-2022-24436).";
 static const char what_213[] = "Ratio asked for, and turbo's switch.";
 static const char why_213[] = "Changes the core's clock for whoever runs on it. Old guests write it and expect nothing.";
 static const char what_214[] = "How high the clock goes by the number of busy cores.";
@@ -705,7 +705,7 @@ static const char what_398[] = "Bus unit: chicken bits.";
 static const char why_398[] = "Switches erratum workarounds of the core off, for all on it.";
 static const char what_399[] = "Bus or combined unit: chicken bits, prefetchers.";
 static const char why_399[] = "Switches erratum workarounds off, and changes timing for all on the core.";
-static const char what_400[] = "Execution unit: chicken bits.";
+static const char what_400[] = "Execution unit: chicken bits. Windows writes it; KVM drops that.";
 static const char why_400[] = "Switches erratum workarounds of the core off, for all on it.";
 static const char what_401[] = "Load-store unit: more chicken bits.";
 static const char why_401[] = "Switches erratum workarounds of the core off, for all on it.";
@@ -943,7 +943,7 @@ const struct mg_msr_name mg_msr_notes[] = {
 	{ 0x18d, MG_VENDOR_INTEL, 0, false, false, "MSR_IA32_PERFEVTSEL7", what_167, why_167 },
 	{ 0x18d, MG_VENDOR_INTEL, 0, true, false, "MSR_P6_EVNTSEL7", what_167, why_167 },
 	{ 0x194, MG_VENDOR_INTEL, 2, false, false, "MSR_FLEX_RATIO", what_211, why_211 },
-	{ 0x198, MG_VENDOR_INTEL, 1, false, false, "MSR_IA32_PERF_STATUS", what_212, why_212 },
+	{ 0x198, MG_VENDOR_INTEL, 0, false, false, "MSR_IA32_PERF_STATUS", what_212, why_212 },
 	{ 0x199, MG_VENDOR_INTEL, 2, false, false, "MSR_IA32_PERF_CTL", what_213, why_213 },
 	{ 0x19a, MG_VENDOR_INTEL, 2, false, false, "MSR_IA32_THERM_CONTROL", what_264, why_264 },
 	{ 0x19a, MG_VENDOR_INTEL, 2, true, false, "IA32_CLOCK_MODULATION", what_264, why_264 },
@@ -2915,8 +2915,8 @@ const struct mg_msr_name mg_msr_notes[] = {
 	{ 0xc001102a, MG_VENDOR_AMD, 2, true, false, "BU_CFG2", what_398, why_398 },
 	{ 0xc001102b, MG_VENDOR_AMD, 2, false, false, "MSR_AMD64_BU_CFG3", what_399, why_399 },
 	{ 0xc001102b, MG_VENDOR_AMD, 2, true, false, "MSR_AMD64_CU_CFG3", what_399, why_399 },
-	{ 0xc001102c, MG_VENDOR_AMD, 2, false, false, "MSR_F15H_EX_CFG", what_400, why_400 },
-	{ 0xc001102c, MG_VENDOR_AMD, 2, true, false, "EX_CFG", what_400, why_400 },
+	{ 0xc001102c, MG_VENDOR_AMD, 0, false, false, "MSR_F15H_EX_CFG", what_400, why_400 },
+	{ 0xc001102c, MG_VENDOR_AMD, 0, true, false, "EX_CFG", what_400, why_400 },
 	{ 0xc001102d, MG_VENDOR_AMD, 2, false, false, "MSR_AMD64_LS_CFG2", what_401, why_401 },
 	{ 0xc001102d, MG_VENDOR_AMD, 2, true, false, "LS_CFG2", what_401, why_401 },
 	{ 0xc001102e, MG_VENDOR_AMD, 2, false, false, "MSR_ZEN4_BP_CFG", what_402, why_402 },

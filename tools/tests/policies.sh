@@ -362,7 +362,7 @@ test_check_rules()
 test_check_holes()
 {
 	CHECK_OPTIONS=()
-	finds "EFER.SVME and VMLOAD" '^p:3: warning: a guest may set EFER.SVME, .* past the rules for 0xc0000082 \(MSR_LSTAR\); deny it \(0xc0000080 allow mask=~0x1000,deny\)' <<-'END'
+	finds "EFER.SVME and VMLOAD" '^p:3: warning: a guest may set EFER.SVME, .* past the rules for .*, 0xc0000082 \(MSR_LSTAR\); deny it \(0xc0000080 allow mask=~0x1000,deny\)' <<-'END'
 		default allow allow
 		0xc0000082 allow mask=0xff,deny
 		0xc0000080 allow mask=0x1901,deny
@@ -373,6 +373,10 @@ test_check_holes()
 	sed -i 's/0x901,deny/0x901,deny audit/' p
 	run check p
 	ok "EFER.SVME only audited" ended 1 'may set EFER.SVME'
+	finds "EFER.SVME and VMRUN" '^p:2: warning: a guest may set EFER.SVME, and VMLOAD, VMSAVE and VMRUN reach past the rules for 0xc0000080 \(MSR_EFER\); deny it' <<-'END'
+		default allow allow
+		0xc0000080 allow mask=0x1901,deny
+	END
 	CHECK_OPTIONS=(--vendor intel)
 	finds "not on Intel, but VMX there" '^p:1: warning: a guest may turn on VMX .* 0x277 \(MSR_IA32_CR_PAT\); deny it' <<-'END'
 		default allow allow
@@ -381,6 +385,16 @@ test_check_holes()
 	echo '0x3a allow mask=~0x6,deny' >>p
 	run check --vendor intel --strict p
 	ok "VMX denied, as far as a rule can" ended 1 '^p:3: note: a VMM that sets IA32_FEATURE_CONTROL itself'
+	finds "VMX and DEBUGCTL" '^p:1: warning: a guest may turn on VMX .* 0x1d9 \(MSR_IA32_DEBUGCTLMSR\); deny it' <<-'END'
+		default allow allow
+		0x1d9 allow mask=0x4,deny
+	END
+	# All that KVM knows is open, and it refuses the rest itself.
+	sed -i 's/0x4,/0xc807,/' p
+	run check --vendor intel p
+	ok "but of what KVM refuses itself" err_not 'turn on VMX'
+	run check --vendor intel --strict p
+	ok "there is a note only" ended 1 '^p:1: note: a guest may turn on VMX .* 0x1d9 '
 	CHECK_OPTIONS=()
 	finds "CET by XRSTORS" '^p:3: warning: a guest may set the CET bits of IA32_XSS, .* 0x6a0 \(MSR_IA32_U_CET\); ' <<-'END'
 		default allow allow
@@ -428,6 +442,14 @@ test_check_guests()
 	ok "where a range of them is torn" grep -q '^p:3: warning: keeps stock guests from a write of 0x208 ' err
 	ok "a write that is dropped" grep -q '^p:4: warning: keeps stock guests from a write of 0xc0000082' err
 	ok "Intel's are not for AMD" err_not '0x1a0'
+	ok "MCG_CTL" grep -q '^p:1: warning: keeps stock guests from a write of 0x17b ' err
+	ok "NB_CFG, on AMD" grep -q '^p:1: warning: keeps stock guests from a read and write of 0xc001001f .*(bits 0x400000000000)' err
+	run check --vendor intel p
+	ok "PERF_CAPABILITIES, on Intel" grep -q '^p:1: warning: keeps stock guests from a read of 0x345 ' err
+	ok "UMWAIT_CONTROL" grep -q '^p:1: warning: keeps stock guests from a write of 0xe1 ' err
+	ok "bus locks" grep -q '^p:1: warning: keeps stock guests from a read and write of 0x1d9 .*(bits 0x4)' err
+	ok "C1E promotion" grep -q '^p:1: warning: keeps stock guests from a read and write of 0x1fc .*(bits 0x2)' err
+	ok "AMD's are not for Intel" err_not '0xc001001f'
 	clean >p
 	sed -i '1s/.*/default deny deny audit/' p
 	run check p
@@ -564,9 +586,9 @@ test_import()
 		# MSR      Write Mask           # Comment
 		0x10		allow	deny	# "SMSR_TIME_STAMP_COUNTER"
 
-		0x199		allow	mask=0x10000ffff,deny	#"SMSR_PERF_CTL"
+		0x199		allow	mask=0x10000ffff,keep	#"SMSR_PERF_CTL"
 		0x1b0		allow	allow
-		0x1b1		allow	mask=0x1,deny
+		0x1b1		allow	mask=0x1,keep
 	END
 	sed 's/$/\r/' list >crlf
 	cp out expected
