@@ -188,7 +188,15 @@ test_learn_disturbed()
 	learn
 	echo '0x999 deny deny' >$SYS/rules/add
 	learn_end TERM
-	ok "another rule meanwhile" ended 1 'somebody else has published a policy meanwhile'
+	ok "another rule meanwhile" ended 1 'somebody else has changed the policy of the learning meanwhile'
+	ok "is dropped, and named" grep -q '^  dropped: 0x999 deny deny$' "$WORK/err"
+	ok "what was in force is put back" put_back
+	ok "and holds" guest 3 write $FMASK 0x1230 3
+	learn
+	printf 'default allow allow\n0x999 deny deny\n' >$SYS/policy/load
+	echo 1 >$SYS/policy/commit
+	learn_end TERM
+	ok "another policy meanwhile" ended 1 'somebody else has published a policy meanwhile'
 	ok "is left in force" grep -q '^0x999' $SYS/policy/active
 	ok "the policy before is kept" grep -q "^$FMASK" $KEPT
 	run learn --for 1

@@ -7,7 +7,6 @@
  * policy of the learning in force: for that case the old one is kept as a file.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -16,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,6 +27,7 @@
 #include "learning.h"
 #include "listener.h"
 #include "msrguard.h"
+#include "output.h"
 #include "proposal.h"
 #include "source.h"
 
@@ -79,6 +80,41 @@ static int read_base(struct learn *learn)
 	return MG_EXIT_WRONG;
 }
 
+/* Also what the base includes for other CPUs: on their hosts it is a part of it. */
+static bool is_part_of_base(const struct learn *learn, const struct stat *file)
+{
+	struct mg_source *all;
+	struct stat base;
+	bool found;
+
+	if (!learn->source)
+		return false;
+	if (mg_source_has_file(learn->source, file))
+		return true;
+	/* A pipe cannot be read twice. */
+	if (!strcmp(learn->base, "-") || stat(learn->base, &base) || !S_ISREG(base.st_mode))
+		return false;
+	all = mg_source_read(learn->base, &learn->cpu, true);
+	found = mg_source_has_file(all, file);
+	mg_source_free(all);
+	return found;
+}
+
+/* Not in the end, when it would be too late. */
+static int begin_output(const struct learn *learn)
+{
+	struct stat file;
+
+	if (!learn->output)
+		return MG_EXIT_OK;
+	if (!stat(learn->output, &file) && is_part_of_base(learn, &file)) {
+		mg_complain("%s: it is a part of the base, which the proposal would overwrite",
+			    learn->output);
+		return MG_EXIT_WRONG;
+	}
+	return mg_output_begin(learn->output);
+}
+
 static void take_event(void *context, const struct mg_event *event)
 {
 	struct learn *learn = context;
@@ -101,19 +137,29 @@ static void take_lost(void *context, uint64_t first, uint64_t last)
 	learn->lost += last - first + 1;
 }
 
+/* While it is stopped, nothing is blocked; and what would kill it has to end it in order. */
 static int block_signals(void)
 {
+	static const int ends[] = {
+		SIGINT, SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGXCPU,
+		SIGIO, SIGPWR,
+	};
+	static const int stops[] = { SIGTSTP, SIGTTIN, SIGTTOU };
 	struct sigaction hangup;
-	sigset_t set;
+	sigset_t set, blocked;
+	size_t i;
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGQUIT);
+	for (i = 0; i < ARRAY_SIZE(ends); i++)
+		sigaddset(&set, ends[i]);
 	if (!sigaction(SIGHUP, NULL, &hangup) && hangup.sa_handler != SIG_IGN)
 		sigaddset(&set, SIGHUP);
-	sigprocmask(SIG_BLOCK, &set, NULL);
+	blocked = set;
+	for (i = 0; i < ARRAY_SIZE(stops); i++)
+		sigaddset(&blocked, stops[i]);
+	sigprocmask(SIG_BLOCK, &blocked, NULL);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
@@ -226,22 +272,17 @@ static int check_rules(const struct learn *learn, const char *rules)
 	return IS_ERR(policy) ? MG_EXIT_WRONG : MG_EXIT_OK;
 }
 
-/* Whole or not at all. */
-static int write_output(const char *path, const char *text, size_t len)
+/* What guests did in all that time is not lost for want of a place for it. */
+static int put_out(const struct learn *learn, const char *text, size_t len)
 {
-	char *temporary = mg_format("%s.%d.tmp", path, (int)getpid());
-	int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600), err = 0;
+	int err = learn->output ? mg_output_finish(text, len) : 0;
 
-	if (fd < 0 || !mg_write_all(fd, text, len) || fsync(fd) || rename(temporary, path))
-		err = errno ? errno : EIO;
-	if (fd >= 0)
-		close(fd);
-	if (err) {
-		mg_complain("%s: %s", path, strerror(err));
-		if (fd >= 0)
-			unlink(temporary);
-	}
-	free(temporary);
+	if (learn->output && !err)
+		return MG_EXIT_OK;
+	if (err)
+		mg_complain("%s: %s: the proposal is on standard output", learn->output,
+			    strerror(-err));
+	fwrite(text, 1, len, stdout);
 	return err ? MG_EXIT_WRONG : MG_EXIT_OK;
 }
 
@@ -259,10 +300,10 @@ static int propose(const struct learn *learn)
 	if (fclose(out))
 		mg_alloc_check(NULL);
 	ret = check_rules(learn, rules);
-	if (!ret && learn->output)
-		ret = write_output(learn->output, text, size);
-	else
+	if (ret)
 		fwrite(text, 1, size, stdout);
+	else
+		ret = put_out(learn, text, size);
 	free(text);
 	free(rules);
 	fflush(stdout);
@@ -336,9 +377,12 @@ static int run(struct learn *learn)
 		mg_complain("cannot wait for signals and time: %s", strerror(errno));
 		return MG_EXIT_WRONG;
 	}
-	ret = mg_listener_start(&learn->listener, "learn", MG_BUFFER_KIB * 1024, &status);
+	ret = begin_output(learn);
+	if (!ret)
+		ret = mg_listener_start(&learn->listener, "learn", MG_BUFFER_KIB * 1024, &status);
 	if (!ret)
 		ret = learn_for(learn, timer, signals);
+	mg_output_drop();
 	mg_nl_close(&learn->listener.nl);
 	close(timer);
 	close(signals);
@@ -440,7 +484,8 @@ const struct mg_command mg_command_learn = {
 "  -f, --for TIME     as 90s, 10m, 2h; without it, until it is interrupted\n"
 "      --vm VM        only of this VM, by id or pid:PID; may be given several times\n"
 "  -b, --base FILE    start from this policy: learn what its default line denies\n"
-"  -o, --output FILE  write the proposal there\n\n"
-"Exit status 1 if accesses were lost, so that rules may be missing.\n",
+"  -o, --output FILE  write the proposal there, not over the base\n\n"
+"Exit status 1 if accesses were lost, so that rules may be missing, or if somebody has\n"
+"changed meanwhile what was to be put back.\n",
 	.run = run_learn,
 };

@@ -5,8 +5,6 @@
 #ifndef MSRGUARD_LEARNING_H
 #define MSRGUARD_LEARNING_H
 
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 struct mg_policy;
@@ -28,7 +26,8 @@ uint64_t mg_learning_generation(void);
  * mg_learning_end - put policy, mode and window back
  *
  * Also happens when the command exits. If somebody else has published a policy meanwhile, that is
- * left in force.
+ * left in force, unless its default line is still that of the learning, which blocks nothing. So is
+ * a mode or a window that is no longer what the learning made of it.
  *
  * Return: 0, or an exit code after a complaint.
  */
@@ -37,7 +36,14 @@ int mg_learning_end(void);
 /** mg_learning_forget - the module has gone, so there is nothing to put back */
 void mg_learning_forget(void);
 
-/** mg_write_all - write(2) until all is written; false with errno set */
-bool mg_write_all(int fd, const char *text, size_t len);
+/** enum mg_kept - the file that holds what was in force before a learning */
+enum mg_kept {
+	MG_KEPT_NONE,
+	MG_KEPT_FOR_LEARNING,	/* one is under way */
+	MG_KEPT_LEFT,		/* one did not come to put it back */
+};
+
+/** mg_learning_kept - whether it is there; *path, to be freed by the caller, is set to its name */
+enum mg_kept mg_learning_kept(char **path);
 
 #endif /* MSRGUARD_LEARNING_H */

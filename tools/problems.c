@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "learning.h"
 #include "status.h"
 
 void mg_problem_add(struct mg_state *state, bool wrong, char *what, char *action)
@@ -46,6 +47,43 @@ static void judge_policy(struct mg_state *state)
 			       mg_format("the last change was refused (%s), the policy before it is in force",
 					 state->last_error),
 			       NULL);
+}
+
+/* What is allowed anyway need not be blocked. */
+static bool default_only_audits(const struct mg_state *state)
+{
+	return !strcmp(state->mode, "enforce") && state->default_audit &&
+	       (strcmp(state->default_read, "allow") || strcmp(state->default_write, "allow"));
+}
+
+static void judge_learning(struct mg_state *state)
+{
+	char *path, *action;
+	enum mg_kept kept = mg_learning_kept(&path);
+
+	if (default_only_audits(state)) {
+		if (kept == MG_KEPT_FOR_LEARNING)
+			action = mg_format("wait for \"msrguard learn\" to end, or interrupt it");
+		else
+			action = kept == MG_KEPT_LEFT ?
+				 mg_format("msrguard load %s", path) :
+				 mg_format("msrguard load FILE, with a default line without audit");
+		mg_problem_add(state, true,
+			       mg_format("the default line of the policy only audits: what no rule names is reported, not blocked"),
+			       action);
+	}
+	if (kept == MG_KEPT_FOR_LEARNING)
+		mg_problem_add(state, false,
+			       mg_format("a learning is under way; what was in force before it is kept as %s",
+					 path),
+			       NULL);
+	else if (kept == MG_KEPT_LEFT)
+		mg_problem_add(state, true,
+			       mg_format("a learning has ended and not put back what was in force before it, which is kept as %s",
+					 path),
+			       mg_format("msrguard load %s, or whatever is wanted, and remove the file",
+					 path));
+	free(path);
 }
 
 static void judge_hooks(struct mg_state *state)
@@ -149,6 +187,7 @@ void mg_problems_find(struct mg_state *state)
 {
 	judge_mode(state);
 	judge_policy(state);
+	judge_learning(state);
 	judge_warnings(state);
 	judge_hooks(state);
 	judge_mechanisms(state);

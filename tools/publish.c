@@ -51,6 +51,18 @@ void mg_publish_unlock(int lock)
 	close(lock);
 }
 
+int mg_publish_try_lock(void)
+{
+	int fd = mg_sysfs_open("policy/load", O_WRONLY);
+
+	/* Shared, not to make one who only looks believe that another one changes something. */
+	if (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB)) {
+		close(fd);
+		return -1;
+	}
+	return fd < 0 ? -1 : fd;
+}
+
 static int stage(int fd, const char *text, size_t len)
 {
 	ssize_t written;
@@ -138,8 +150,8 @@ static void explain_disagreement(const struct mg_text *text, const struct mg_pol
 		mg_diagnose(text->name, text->text, text->len, why);
 }
 
-/* Whether the policy in force is that of the text, by its text and by its hash. */
-static int read_back(const struct mg_text *text, struct mg_active *active)
+/* By its text and by its hash. */
+int mg_publish_compare(const struct mg_text *text, struct mg_active *active)
 {
 	struct mg_policy_error err;
 	char wanted[MG_HASH_DIGITS + 1];
@@ -168,9 +180,25 @@ static int read_back(const struct mg_text *text, struct mg_active *active)
 	return ret;
 }
 
+int mg_publish_commit(int lock, const char *text, size_t len, const char **culprit)
+{
+	int err;
+
+	*culprit = "policy/load";
+	err = stage(lock, text, len);
+	if (err) {
+		/* The reason is asked for later: 0 in policy/commit leaves it as it is. */
+		mg_sysfs_write("policy/commit", "0\n", 2);
+		return err;
+	}
+	*culprit = "policy/commit";
+	return mg_sysfs_write(*culprit, "1\n", 2);
+}
+
 int mg_publish(int lock, const struct mg_text *wanted, struct mg_active *active)
 {
 	struct mg_text text = *wanted;
+	const char *culprit;
 	int err;
 
 	/* A write of nothing would stage nothing; let the kernel say what an empty text lacks. */
@@ -178,13 +206,6 @@ int mg_publish(int lock, const struct mg_text *wanted, struct mg_active *active)
 		text.text = "\n";
 		text.len = 1;
 	}
-	err = stage(lock, text.text, text.len);
-	if (err) {
-		err = refused("policy/load", &text, err);
-		/* Not to leave half a text behind; if it was not ours, this does nothing. */
-		mg_sysfs_write("policy/commit", "0\n", 2);
-		return err;
-	}
-	err = mg_sysfs_write("policy/commit", "1\n", 2);
-	return err ? refused("policy/commit", &text, err) : read_back(&text, active);
+	err = mg_publish_commit(lock, text.text, text.len, &culprit);
+	return err ? refused(culprit, &text, err) : mg_publish_compare(&text, active);
 }

@@ -33,6 +33,13 @@ struct mg_text {
  */
 int mg_publish_lock(void);
 
+/**
+ * mg_publish_try_lock - hold off others for a look at things, if none of them is at work
+ *
+ * Return: a file descriptor for mg_publish_unlock(), or a negative number.
+ */
+int mg_publish_try_lock(void);
+
 /** mg_publish_unlock - let others change it */
 void mg_publish_unlock(int lock);
 
@@ -47,6 +54,26 @@ void mg_publish_unlock(int lock);
  * Return: an exit code.
  */
 int mg_publish_refused(const char *file, const char *name, const char *text, size_t len, int err);
+
+/**
+ * mg_publish_commit - put a text in force, without a word and without need for memory
+ * @lock:    of mg_publish_lock()
+ * @text:    the text
+ * @len:     its length, not 0
+ * @culprit: set to the file an error is about, for mg_publish_refused()
+ *
+ * Return: 0 if it is in force, or a negative errno if what was there before is.
+ */
+int mg_publish_commit(int lock, const char *text, size_t len, const char **culprit);
+
+/**
+ * mg_publish_compare - read back what is in force
+ * @text:   what should be
+ * @active: filled in, but for its text
+ *
+ * Return: 0 if what is in force is this text, or an exit code after a complaint.
+ */
+int mg_publish_compare(const struct mg_text *text, struct mg_active *active);
 
 /**
  * mg_publish - put a text in force, and read back what is in force then

@@ -445,6 +445,17 @@ int mg_source_complain(const struct mg_source *source)
 	return MG_EXIT_WRONG;
 }
 
+bool mg_source_has_file(const struct mg_source *source, const struct stat *file)
+{
+	unsigned int i;
+
+	for (i = 0; i < source->nr_files; i++)
+		if (source->files[i].device == file->st_dev &&
+		    source->files[i].inode == file->st_ino)
+			return true;
+	return false;
+}
+
 const char *mg_source_text(const struct mg_source *source, size_t *len)
 {
 	*len = source->len;

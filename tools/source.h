@@ -12,6 +12,7 @@
 
 struct mg_cpu;
 struct mg_source;
+struct stat;
 
 /* Files in files, the first one counted. */
 #define MG_INCLUDE_DEPTH	8
@@ -62,6 +63,9 @@ const char *mg_source_error(const struct mg_source *source, struct mg_place *pla
 
 /** mg_source_complain - the same, said to stderr; returns an exit code */
 int mg_source_complain(const struct mg_source *source);
+
+/** mg_source_has_file - whether a file, by its inode, is one of those that were read */
+bool mg_source_has_file(const struct mg_source *source, const struct stat *file);
 
 /** mg_source_text - the plain text */
 const char *mg_source_text(const struct mg_source *source, size_t *len);

@@ -128,9 +128,28 @@ static bool read_line(struct mg_state *state, const char *name, char **text)
 	return !cannot_read(state, name, err);
 }
 
-static void copy_word(char *to, size_t size, const char *from)
+/* Return: the word behind it. */
+static const char *copy_word(char *to, size_t size, const char *from)
 {
-	snprintf(to, size, "%.*s", (int)strcspn(from, BLANKS "\n"), from);
+	size_t len = strcspn(from, BLANKS "\n");
+
+	snprintf(to, size, "%.*s", (int)len, from);
+	return from + len + strspn(from + len, BLANKS);
+}
+
+static void parse_default(struct mg_state *state, const char *columns)
+{
+	char option[16];
+
+	columns = copy_word(state->default_read, sizeof(state->default_read), columns);
+	columns = copy_word(state->default_write, sizeof(state->default_write), columns);
+	while (*columns && *columns != '\n' && *columns != '#') {
+		columns = copy_word(option, sizeof(option), columns);
+		if (!strcmp(option, "audit"))
+			state->default_audit = true;
+		else if (!strcmp(option, "quiet"))
+			state->default_quiet = true;
+	}
 }
 
 /* Count the rules and find the default line in the kernel's canonical text. */
@@ -143,15 +162,10 @@ static void parse_active(struct mg_state *state)
 		word = line + strspn(line, BLANKS);
 		if (word == end || *word == '#')
 			continue;
-		if (strncmp(word, "default", 7) || !strchr(BLANKS, word[7])) {
+		if (strncmp(word, "default", 7) || !strchr(BLANKS, word[7]))
 			state->rules++;
-			continue;
-		}
-		word += 7 + strspn(word + 7, BLANKS);
-		copy_word(state->default_read, sizeof(state->default_read), word);
-		word += strcspn(word, BLANKS "\n");
-		word += strspn(word, BLANKS);
-		copy_word(state->default_write, sizeof(state->default_write), word);
+		else
+			parse_default(state, word + 7 + strspn(word + 7, BLANKS));
 	}
 }
 

@@ -32,6 +32,8 @@ struct mg_problem {
  * @rules:         rules in it, the default line not counted
  * @default_read:  of the default line; "?" if there is none
  * @default_write: likewise
+ * @default_audit: whether the default line has this option
+ * @default_quiet: likewise
  * @last_error:    policy/error, empty after a success
  * @warnings:      policy/warnings, one a line; NULL if the module has no such file
  * @nr_warnings:   how many lines that are
@@ -44,6 +46,8 @@ struct mg_state {
 	uint32_t rules;
 	char default_read[32];
 	char default_write[32];
+	bool default_audit;
+	bool default_quiet;
 	char *last_error;
 	char *warnings;
 	uint32_t nr_warnings;

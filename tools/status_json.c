@@ -21,6 +21,8 @@ static void add_policy(struct json_object *root, const struct mg_state *state)
 	line = mg_json_sub(policy, "default");
 	mg_json_string(line, "read", state->default_read);
 	mg_json_string(line, "write", state->default_write);
+	mg_json_bool(line, "audit", state->default_audit);
+	mg_json_bool(line, "quiet", state->default_quiet);
 	if (state->warnings)
 		mg_json_u32(policy, "warnings", state->nr_warnings);
 	else

@@ -19,6 +19,8 @@ static void print_policy(const struct mg_state *state)
 	put_safe(state->default_read);
 	putchar(' ');
 	put_safe(state->default_write);
+	fputs(state->default_audit ? " audit" : "", stdout);
+	fputs(state->default_quiet ? " quiet" : "", stdout);
 	if (state->nr_warnings)
 		printf(", %" PRIu32 " warnings", state->nr_warnings);
 	printf("\nhash       %s\n", state->active.hash);

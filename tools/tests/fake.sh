@@ -92,7 +92,7 @@ test_status()
 	run status --json
 	ok "healthy in JSON" ended 0
 	ok "is JSON" json 'd["ok"] and d["loaded"] and d["mode"] == "enforce" and d["problems"] == []'
-	ok "JSON policy" json 'd["policy"] == {"generation": "0x7", "hash": "'"$HASH"'", "rules": 2, "default": {"read": "deny", "write": "drop"}, "warnings": None, "last_error": None}'
+	ok "JSON policy" json 'd["policy"] == {"generation": "0x7", "hash": "'"$HASH"'", "rules": 2, "default": {"read": "deny", "write": "drop", "audit": False, "quiet": False}, "warnings": None, "last_error": None}'
 	ok "JSON keeps all 64 bits" json 'd["vms"][0]["audited"] == "0x20000000000001" and d["hooks"][1]["calls"] == "0xffffffffffffffff"'
 	ok "JSON of a VM" json 'd["vms"][0]["id"] == "0x3" and d["vms"][0]["pid"] == 4242 and d["vms"][0]["vcpus"] == 2'
 	: >"$ROOT/vms/list"
@@ -177,6 +177,24 @@ test_status_problems()
 	printf 'default\t\t\tallow\tallow\n0x10\tdeny\tdeny\n' >"$ROOT/policy/active"
 	run status
 	ok "allowing by default is not" ended 0
+	in_force 'default\t\t\tdeny\tdrop\taudit quiet\n0x10\tallow\tdeny\n'
+	run status
+	ok "a default line that only audits is wrong" ended 1
+	ok "its options are shown" prints '^policy +generation 7, 1 rules, default deny drop audit quiet$'
+	ok "it is told" prints '^wrong: the default line of the policy only audits: what no rule names is reported, not blocked$'
+	ok "and what to do" prints '^   do: msrguard load FILE, with a default line without audit'
+	run status --json
+	ok "in JSON" json 'd["policy"]["default"] == {"read": "deny", "write": "drop", "audit": True, "quiet": True} and len(d["problems"]) == 1'
+	echo audit >"$ROOT/mode"
+	run status
+	ok "in mode audit it changes nothing" ended 0
+	echo enforce >"$ROOT/mode"
+	in_force 'default\t\t\tallow\tallow\taudit\n'
+	run status --json
+	ok "one that allows is not told twice" json 'len(d["problems"]) == 1'
+	in_force 'default\t\t\tdeny\tdeny\tquiet\n0x10\tdeny\tdeny\taudit\n'
+	run status
+	ok "a rule that only audits is none" ended 0
 	fresh
 	echo '3:4: no "such" thing' >"$ROOT/policy/error"
 	run status --json

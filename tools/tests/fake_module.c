@@ -3,7 +3,9 @@
  * Stands in for the module's side of policy/commit, to be preloaded: what was written to policy/load
  * is judged by the module's own policy engine, and becomes policy/active, policy/hash and one
  * generation more; or policy/error and EINVAL. Each text that was committed is kept beside it, as
- * policy/committed.N, from 1. With FAKE_REFUSE=N the commit with that number is refused.
+ * policy/committed.N, from 1. With FAKE_REFUSE=N the commit with that number is refused. The shell
+ * runs FAKE_AFTER_N after the commit with the number N, in the folder policy. With FAKE_NO_MEMORY=N
+ * there is no memory to read a file after it.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -17,12 +19,20 @@
 #include "engine/engine.h"
 
 #define TEXT_SIZE	65536
+/* What mg_fd_read() begins with. */
+#define READ_SIZE	65536
 
+/* glibc's own. */
+void *__libc_malloc(size_t size);
+
+__attribute__((visibility("default")))
+void *malloc(size_t size);
 __attribute__((visibility("default")))
 ssize_t write(int fd, const void *buf, size_t len);
 
 static char folder[PATH_MAX];
 static unsigned int commits;
+static bool no_memory;
 
 static FILE *open_file(const char *name, const char *mode)
 {
@@ -73,6 +83,23 @@ static void publish(const struct mg_policy *policy)
 	put_line("error", "");
 }
 
+/* The library is preloaded into the shell, too, which does no harm. */
+static void happen_after(void)
+{
+	const char *number = getenv("FAKE_NO_MEMORY"), *script;
+	char name[32], line[2 * PATH_MAX];
+
+	if (number && strtoul(number, NULL, 10) == commits)
+		no_memory = true;
+	snprintf(name, sizeof(name), "FAKE_AFTER_%u", commits);
+	script = getenv(name);
+	if (!script)
+		return;
+	if ((size_t)snprintf(line, sizeof(line), "cd '%s' && { %s; }", folder, script) >=
+	    sizeof(line) || system(line))
+		abort();
+}
+
 static int commit(void)
 {
 	static char text[TEXT_SIZE];
@@ -97,6 +124,7 @@ static int commit(void)
 	}
 	publish(policy);
 	mg_policy_free(policy);
+	happen_after();
 	return 0;
 }
 
@@ -133,4 +161,13 @@ ssize_t write(int fd, const void *buf, size_t len)
 		}
 	}
 	return real(fd, buf, len);
+}
+
+void *malloc(size_t size)
+{
+	if (no_memory && size == READ_SIZE) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return __libc_malloc(size);
 }

@@ -19,7 +19,7 @@ cp "$MSRGUARD_BIN" "$WORK/msrguard"
 FAKE_SO=$(cd "$(dirname "$MSRGUARD_BIN")" && pwd)/tests/fake_kernel.so
 [[ -f $FAKE_SO ]] || { echo "Bail out! $FAKE_SO is missing; run: make -C tools test"; exit 1; }
 
-export MSRGUARD_SYSFS=$WORK/sys LC_ALL=C.UTF-8
+export MSRGUARD_SYSFS=$WORK/sys MSRGUARD_RUN=$WORK/run LC_ALL=C.UTF-8
 ROOT=$MSRGUARD_SYSFS/kernel/msrguard
 HASH=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
 TESTS=0
@@ -29,8 +29,8 @@ RC=0
 # The files of a healthy module.
 fresh()
 {
-	rm -rf "$MSRGUARD_SYSFS"
-	mkdir -p "$ROOT"/{policy,rules,stats,vms} "$MSRGUARD_SYSFS"/module/{kvm,kvm_amd}
+	rm -rf "$MSRGUARD_SYSFS" "$MSRGUARD_RUN"
+	mkdir -p "$MSRGUARD_RUN" "$ROOT"/{policy,rules,stats,vms} "$MSRGUARD_SYSFS"/module/{kvm,kvm_amd}
 	echo enforce >"$ROOT/mode"
 	echo 7 >"$ROOT/policy/generation"
 	echo "$HASH" >"$ROOT/policy/hash"
