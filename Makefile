@@ -33,7 +33,7 @@ help:
 	@echo '  make fuzz              libFuzzer on what reads text and guest memory (SECONDS=, TARGETS=)'
 	@echo '  make test-host         only the selftests on one host (HOST= or KERNEL=, TESTS=)'
 	@echo '  make test-all          all selftests on all hosts: some two hours'
-	@echo '  make test-guests       real guests under the baseline policy, all of them (HOST=): an hour'
+	@echo '  make test-guests       real guests under the baseline policy, all of them (HOST=): some ten minutes'
 	@echo '  make test-debug        the selftests on kernels that look for faults (HOST=, TESTS=)'
 	@echo '  make bench             what an access costs, counted in instructions (HOST=)'
 	@echo '  make style             checkpatch, sparse, W=1, shellcheck'
