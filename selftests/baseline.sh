@@ -18,17 +18,12 @@
 
 set -euo pipefail
 
-die()
-{
-	echo "Bail out! $*"
-	exit 1
-}
+# shellcheck source=selftests/files/tap.sh
+. "$(dirname "$0")/files/tap.sh"
 
-[[ $(id -u) == 0 ]] || die "run this as root in a test host, not on a machine that matters"
+need_root
 KO=${MSRGUARD_KO:?set it to the msrguard.ko to test}
-for program in msrguard python3 qemu-system-x86_64; do
-	command -v "$program" >/dev/null || die "$program is missing"
-done
+need_programs msrguard python3 qemu-system-x86_64
 HERE=$(cd "$(dirname "$0")" && pwd)
 PARTS=$HERE/baseline-guests
 [[ -d $PARTS ]] || die "$PARTS is missing: scripts/lab/stage puts it there"
@@ -43,8 +38,6 @@ cd "$WORK"
 . "$PARTS/guest.sh"
 [[ ${LAB_EMULATOR:-} == qemu-tcg ]] || GUEST_CPU_LESS=
 
-TESTS=0
-FAILED=0
 SAID=
 WATCH=
 GUEST_VMM=
@@ -62,21 +55,8 @@ cleanup()
 }
 trap cleanup EXIT
 
-# ok NAME COMMAND...: one test. What there is to say of a failure is in SAID.
-ok()
-{
-	local name=$1
-	shift
-	TESTS=$((TESTS + 1))
-	if "$@"; then
-		echo "ok $TESTS - $name"
-		return
-	fi
-	FAILED=$((FAILED + 1))
-	echo "not ok $TESTS - $name"
-	echo "# not so: $*"
-	head -n 40 <<<"$SAID" | sed 's/^/# /'
-}
+# What there is to say of a failure is in SAID.
+say_more() { head -n 40 <<<"$SAID" | sed 's/^/# /'; }
 
 empty() { [[ ! $SAID ]]; }
 
@@ -452,6 +432,4 @@ else
 fi
 SAID=$(<"$SYS/vms/list")
 ok "no VM is left in the list" test "$(grep -vc '^#' "$SYS/vms/list")" = 0
-echo "1..$TESTS"
-echo "# $((TESTS - FAILED)) passed, $FAILED failed"
-[[ $FAILED == 0 ]]
+end_tests

@@ -193,7 +193,7 @@ test_load_bad()
 	refused "50,000 rules, and one of them again" ':50002:[0-9]+: '
 	run load "$WORK/many"
 	ok "50,000 rules" ended 0
-	ok "are in force" equal "$(grep -c '^0x' $SYS/policy/active)" 50000
+	ok "are in force" equal "$(grep -c '^0x' "$SYS/policy/active")" 50000
 	printf 'default allow deny\n' >"$WORK/policy"
 	run load "$WORK/policy"
 	ok "and replaced" ended 0
@@ -433,6 +433,4 @@ test_verify
 test_permission
 rmmod msrguard
 test_not_direct
-echo "1..$TESTS"
-echo "# $((TESTS - FAILED)) passed, $FAILED failed"
-[[ $FAILED == 0 ]]
+end_tests

@@ -11,18 +11,13 @@
 
 set -euo pipefail
 
-die()
-{
-	echo "Bail out! $*"
-	exit 1
-}
+# shellcheck source=selftests/files/tap.sh
+. "$(dirname "$0")/files/tap.sh"
 
-[[ $(id -u) == 0 ]] || die "run this as root in a test host, not on a machine that matters"
+need_root
 BIN=$(command -v "${MSRGUARD_BIN:-msrguard}") || die "no command msrguard; set MSRGUARD_BIN"
 KO=${MSRGUARD_KO:?set it to the msrguard.ko to test}
-for program in python3 jq; do
-	command -v "$program" >/dev/null || die "$program is missing"
-done
+need_programs python3 jq
 GUEST=$(cd "$(dirname "$0")" && pwd)/files/guest-access
 [[ -x $GUEST ]] || die "$GUEST is missing: copy the folder files with this script"
 
@@ -31,8 +26,6 @@ SYS=/sys/kernel/msrguard
 KEPT=/run/msrguard-learn.policy
 LSTAR=0xc0000082
 FMASK=0xc0000084
-TESTS=0
-FAILED=0
 RC=0
 if grep -q AuthenticAMD /proc/cpuinfo; then
 	UCODE=0xc0010020
@@ -59,23 +52,7 @@ run()
 	"$BIN" "$@" >"$WORK/out" 2>"$WORK/err" </dev/null || RC=$?
 }
 
-# ok NAME COMMAND...: one test.
-ok()
-{
-	local name=$1
-	shift
-	TESTS=$((TESTS + 1))
-	if "$@"; then
-		echo "ok $TESTS - $name"
-		return
-	fi
-	FAILED=$((FAILED + 1))
-	echo "not ok $TESTS - $name"
-	echo "# not so: $*"
-	echo "# exit status $RC"
-	head -n 20 "$WORK/out" | cut -c1-300 | sed 's/^/# stdout: /'
-	head -n 20 "$WORK/err" | cut -c1-300 | sed 's/^/# stderr: /'
-}
+say_more() { say_output; }
 
 # ended RC [REGEX]: exit status, and a line on stderr.
 ended()
@@ -233,6 +210,4 @@ insmod "$KO" || die "the module cannot be loaded: $(dmesg | grep msrguard | tail
 test_learn
 test_learn_base
 test_learn_disturbed
-echo "1..$TESTS"
-echo "# $((TESTS - FAILED)) passed, $FAILED failed"
-[[ $FAILED == 0 ]]
+end_tests

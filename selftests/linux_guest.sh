@@ -12,17 +12,12 @@
 
 set -euo pipefail
 
-die()
-{
-	echo "Bail out! $*"
-	exit 1
-}
+# shellcheck source=selftests/files/tap.sh
+. "$(dirname "$0")/files/tap.sh"
 
-[[ $(id -u) == 0 ]] || die "run this as root in a test host, not on a machine that matters"
+need_root
 KO=${MSRGUARD_KO:?set it to the msrguard.ko to test}
-for program in msrguard trace-cmd python3 qemu-system-x86_64 readelf; do
-	command -v "$program" >/dev/null || die "$program is missing"
-done
+need_programs msrguard trace-cmd python3 qemu-system-x86_64 readelf
 PARTS=$(cd "$(dirname "$0")" && pwd)/linux-guest
 [[ -f $PARTS/guest-vmlinux ]] || die "$PARTS/guest-vmlinux is missing: scripts/lab/stage puts it there"
 SYS=/sys/kernel/msrguard
@@ -33,8 +28,6 @@ ln -s "$PARTS"/guest-* .
 # shellcheck source=scripts/lab/guest.sh
 . "$PARTS/guest.sh"
 
-TESTS=0
-FAILED=0
 WATCH=
 RECORDER=
 GUEST_VMM=
@@ -53,21 +46,7 @@ cleanup()
 }
 trap cleanup EXIT
 
-# ok NAME COMMAND...: one test.
-ok()
-{
-	local name=$1
-	shift
-	TESTS=$((TESTS + 1))
-	if "$@"; then
-		echo "ok $TESTS - $name"
-		return
-	fi
-	FAILED=$((FAILED + 1))
-	echo "not ok $TESTS - $name"
-	echo "# not so: $*"
-	echo "# the guest said: $OUT"
-}
+say_more() { echo "# the guest said: $OUT"; }
 
 # in_guest LINE: runs it in the guest; sets OUT and RC.
 OUT=
@@ -253,6 +232,4 @@ ok "the guest lives" may 'uname -r && ls /proc >/dev/null'
 ok "and powers off" guest_stop
 GUEST_VMM=
 ok "no VM is left in the list" equal "$(grep -vc '^#' "$SYS/vms/list")" 0
-echo "1..$TESTS"
-echo "# $((TESTS - FAILED)) passed, $FAILED failed"
-[[ $FAILED == 0 ]]
+end_tests

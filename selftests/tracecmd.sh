@@ -11,17 +11,14 @@
 
 set -euo pipefail
 
-die()
-{
-	echo "Bail out! $*"
-	exit 1
-}
+# shellcheck source=selftests/files/tap.sh
+. "$(dirname "$0")/files/tap.sh"
 
 if ! command -v trace-cmd >/dev/null; then
 	echo "1..0 # SKIP trace-cmd is not installed"
 	exit 4
 fi
-[[ $(id -u) == 0 ]] || die "run this as root in a test host, not on a machine that matters"
+need_root
 KO=${MSRGUARD_KO:?set it to the msrguard.ko to test}
 BIN=$(command -v msrguard) || die "no command msrguard"
 PLUGIN=${MSRGUARD_PLUGIN:-$(dirname "$BIN")/plugin_msrguard.so}
@@ -32,8 +29,6 @@ export GUEST=$HERE/files/guest-access
 WORK=$(mktemp -d)
 INSTANCE=/sys/kernel/tracing/instances/mg_tracecmd
 EVENT=msrguard:msrguard_access
-TESTS=0
-FAILED=0
 RC=0
 
 cleanup()
@@ -52,23 +47,7 @@ run()
 	"$@" >"$WORK/out" 2>"$WORK/err" </dev/null || RC=$?
 }
 
-# ok NAME COMMAND...: one test.
-ok()
-{
-	local name=$1
-	shift
-	TESTS=$((TESTS + 1))
-	if "$@"; then
-		echo "ok $TESTS - $name"
-		return
-	fi
-	FAILED=$((FAILED + 1))
-	echo "not ok $TESTS - $name"
-	echo "# not so: $*"
-	echo "# exit status $RC"
-	head -n 20 "$WORK/out" | cut -c1-300 | sed 's/^/# stdout: /'
-	head -n 20 "$WORK/err" | cut -c1-300 | sed 's/^/# stderr: /'
-}
+say_more() { say_output; }
 
 ended() { [[ $RC == "$1" ]]; }
 equal() { [[ $1 == "$2" ]]; }
@@ -223,5 +202,4 @@ test_plugin
 test_filters
 test_stream
 test_unloaded
-echo "1..$TESTS"
-[[ $FAILED == 0 ]]
+end_tests

@@ -12,19 +12,14 @@
 
 set -euo pipefail
 
-die()
-{
-	echo "Bail out! $*"
-	exit 1
-}
+# shellcheck source=selftests/files/tap.sh
+. "$(dirname "$0")/files/tap.sh"
 
-[[ $(id -u) == 0 ]] || die "run this as root in a test host, not on a machine that matters"
+need_root
 KO=${MSRGUARD_KO:?set it to the msrguard.ko to test}
 HERE=$(cd "$(dirname "$0")" && pwd)
 [[ -f $HERE/units/root.cpio ]] || die "$HERE/units is missing: scripts/lab/stage puts it there"
-for program in cpio depmod nsenter python3 unshare; do
-	command -v "$program" >/dev/null || die "$program is missing"
-done
+need_programs cpio depmod nsenter python3 unshare
 GUEST=$HERE/files/guest-access
 SYS=/sys/kernel/msrguard
 UCODE=0xc0010020
@@ -32,8 +27,6 @@ UCODE=0xc0010020
 WORK=$(mktemp -d)
 ROOT=$WORK/root
 PATIENCE=$((120 * ${MSRGUARD_PATIENCE:-1}))
-TESTS=0
-FAILED=0
 INIT=
 OUTER=
 SAID=
@@ -47,21 +40,8 @@ cleanup()
 }
 trap cleanup EXIT
 
-# ok NAME COMMAND...: one test. What there is to say of a failure is in SAID.
-ok()
-{
-	local name=$1
-	shift
-	TESTS=$((TESTS + 1))
-	if "$@"; then
-		echo "ok $TESTS - $name"
-		return
-	fi
-	FAILED=$((FAILED + 1))
-	echo "not ok $TESTS - $name"
-	echo "# not so: $*"
-	tail -n 40 <<<"$SAID" | sed 's/^/# /'
-}
+# What there is to say of a failure is in SAID.
+say_more() { tail -n 40 <<<"$SAID" | sed 's/^/# /'; }
 
 # inside COMMAND...: in systemd's namespaces.
 inside() { nsenter -t "$INIT" -m -u -i -p -C -- /usr/bin/env -i PATH=/usr/local/sbin:/usr/sbin:/usr/bin LC_ALL=C.UTF-8 "$@"; }
@@ -264,6 +244,4 @@ if [[ $INIT ]]; then
 	test_unload
 	test_no_module
 fi
-echo "1..$TESTS"
-echo "# $((TESTS - FAILED)) passed, $FAILED failed"
-[[ $FAILED == 0 ]]
+end_tests

@@ -219,6 +219,4 @@ test_watch_and_trace
 test_watch_loss
 test_counts
 test_watch_ends
-echo "1..$TESTS"
-echo "# $((TESTS - FAILED)) passed, $FAILED failed"
-[[ $FAILED == 0 ]]
+end_tests

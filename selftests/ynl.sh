@@ -10,13 +10,10 @@
 
 set -euo pipefail
 
-die()
-{
-	echo "Bail out! $*"
-	exit 1
-}
+# shellcheck source=selftests/files/tap.sh
+. "$(dirname "$0")/files/tap.sh"
 
-[[ $(id -u) == 0 ]] || die "run this as root in a test host, not on a machine that matters"
+need_root
 KO=${MSRGUARD_KO:?set it to the msrguard.ko to test}
 HERE=$(cd "$(dirname "$0")" && pwd)
 GUEST=$HERE/files/guest-access
@@ -29,8 +26,6 @@ fi
 
 SYS=/sys/kernel/msrguard
 WORK=$(mktemp -d)
-TESTS=0
-FAILED=0
 RC=0
 
 cleanup()
@@ -54,23 +49,7 @@ ynl()
 		>"$WORK/out" 2>"$WORK/err" </dev/null || RC=$?
 }
 
-# ok NAME COMMAND...: one test.
-ok()
-{
-	local name=$1
-	shift
-	TESTS=$((TESTS + 1))
-	if "$@"; then
-		echo "ok $TESTS - $name"
-		return
-	fi
-	FAILED=$((FAILED + 1))
-	echo "not ok $TESTS - $name"
-	echo "# not so: $*"
-	echo "# exit status $RC"
-	head -n 20 "$WORK/out" | cut -c1-500 | sed 's/^/# stdout: /'
-	head -n 20 "$WORK/err" | cut -c1-500 | sed 's/^/# stderr: /'
-}
+say_more() { say_output; }
 
 ended() { [[ $RC == "$1" ]]; }
 # json EXPRESSION: of the answer, called d; f(NAME) is the number in that file of the module.
@@ -159,6 +138,4 @@ wait "$LISTENER"
 ok "folded events" json '[e["msg"]["count"] for e in d if e["msg"]["msr"] == 0x174][0] == 1 and sum(e["msg"]["count"] for e in d if e["msg"]["msr"] == 0x174) == 100 > len(d)'
 ok "in a row" json 'all(a["msg"]["seq"] + b["msg"]["count"] == b["msg"]["seq"] for a, b in zip(d, d[1:]))'
 
-echo "1..$TESTS"
-echo "# $((TESTS - FAILED)) passed, $FAILED failed"
-[[ $FAILED == 0 ]]
+end_tests

@@ -6,18 +6,13 @@
 #   MSRGUARD_BIN  the command (default: msrguard in PATH)
 #   MSRGUARD_KO   the module
 
-die()
-{
-	echo "Bail out! $*"
-	exit 1
-}
+# shellcheck source=selftests/files/tap.sh
+. "$(dirname "$0")/files/tap.sh"
 
-[[ $(id -u) == 0 ]] || die "run this as root in a test host, not on a machine that matters"
+need_root
 BIN=$(command -v "${MSRGUARD_BIN:-msrguard}") || die "no command msrguard; set MSRGUARD_BIN"
 KO=${MSRGUARD_KO:?set it to the msrguard.ko to test}
-for program in python3 setpriv taskset unshare sha256sum; do
-	command -v "$program" >/dev/null || die "$program is missing"
-done
+need_programs python3 setpriv taskset unshare sha256sum
 HERE=$(cd "$(dirname "$0")" && pwd)
 GUEST=$HERE/files/guest-access
 [[ -x $GUEST ]] || die "$GUEST is missing: copy the folder files with this script"
@@ -29,8 +24,6 @@ cp "$BIN" "$WORK/msrguard"
 BIN=$WORK/msrguard
 SYS=/sys/kernel/msrguard
 TRACING=/sys/kernel/tracing
-TESTS=0
-FAILED=0
 RC=0
 NOBODY=(setpriv --reuid=65534 --regid=65534 --clear-groups --)
 
@@ -68,23 +61,7 @@ run_as()
 	"${prefix[@]}" "$BIN" "$@" >"$WORK/out" 2>"$WORK/err" </dev/null || RC=$?
 }
 
-# ok NAME COMMAND...: one test.
-ok()
-{
-	local name=$1
-	shift
-	TESTS=$((TESTS + 1))
-	if "$@"; then
-		echo "ok $TESTS - $name"
-		return
-	fi
-	FAILED=$((FAILED + 1))
-	echo "not ok $TESTS - $name"
-	echo "# not so: $*"
-	echo "# exit status $RC"
-	head -n 20 "$WORK/out" | cut -c1-300 | sed 's/^/# stdout: /'
-	head -n 20 "$WORK/err" | cut -c1-300 | sed 's/^/# stderr: /'
-}
+say_more() { say_output; }
 
 # ended RC [REGEX]: exit status, and a line on stderr.
 ended()
