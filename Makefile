@@ -28,11 +28,11 @@ help:
 	@echo '  make lab               a shell in a host (HOST= of scripts/lab/hosts, or KERNEL=)'
 	@echo
 	@echo 'Tests:'
-	@echo '  make test              everything: the selftests on every host, KUnit, costs'
+	@echo '  make test              KUnit, the command, costs, and each host'"'"'s set of the selftests'
 	@echo '  make kunit             only KUnit'
 	@echo '  make fuzz              libFuzzer on what reads text and guest memory (SECONDS=, TARGETS=)'
 	@echo '  make test-host         only the selftests on one host (HOST= or KERNEL=, TESTS=)'
-	@echo '  make test-all          all selftests on all hosts: some two hours'
+	@echo '  make test-all          the same with all selftests on all hosts: some two hours'
 	@echo '  make test-guests       real guests under the baseline policy, all of them (HOST=): some ten minutes'
 	@echo '  make test-debug        the selftests on kernels that look for faults (HOST=, TESTS=)'
 	@echo '  make bench             what an access costs, counted in instructions (HOST=)'
