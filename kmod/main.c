@@ -42,6 +42,8 @@ static void take_down(void)
 	mg_hooks_detach_trampolines();
 	mg_vm_recalc_all();
 	mg_vm_wait_for_creations();
+	/* Also those that came online meanwhile and have not met the observers. */
+	mg_vm_recalc_all();
 	mg_hooks_detach_observers();
 	/* Listeners get what is pending before they go. */
 	mg_vm_tell_pending();
