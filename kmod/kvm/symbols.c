@@ -292,3 +292,27 @@ bool mg_symbol_is_kvm_vendor(unsigned long addr)
 	preempt_enable();
 	return is_vendor;
 }
+/* Any of the operations tells whose they are. KVM leaves them there when the module goes. */
+struct module *mg_symbol_vendor(void)
+{
+	struct module *mod;
+
+	preempt_disable();
+	mod = static_call(mg_module_address)((unsigned long)mg_kvm_x86_ops->get_cpl);
+	preempt_enable();
+	return mod;
+}
+
+struct module *mg_symbol_get_vendor(void)
+{
+	struct module *mod;
+
+	/* Modules are freed after an RCU grace period. */
+	preempt_disable();
+	mod = static_call(mg_module_address)((unsigned long)mg_kvm_x86_ops->get_cpl);
+	if (mod && !try_module_get(mod))
+		mod = NULL;
+	preempt_enable();
+	return mod;
+}
+

@@ -94,3 +94,18 @@ bool mg_symbol_is_kvm_vendor(unsigned long addr);
 bool mg_symbol_is_in_module(unsigned long addr);
 
 #endif /* MG_SYMBOLS_H */
+/**
+ * mg_symbol_vendor - the vendor module whose operations KVM uses
+ *
+ * Context: any; it may go at once unless it is pinned.
+ * Return: the module, NULL if none is loaded.
+ */
+struct module *mg_symbol_vendor(void);
+
+/**
+ * mg_symbol_get_vendor - the same, pinned
+ *
+ * Return: the module, for module_put(); NULL if none is loaded, or if it is going.
+ */
+struct module *mg_symbol_get_vendor(void);
+

@@ -179,7 +179,7 @@ struct mg_verification *mg_verify_vm(u64 vm_id)
 	mg_guard_release();
 out:
 	kvfree(errands);
-	kvm_put_kvm(kvm);
+	mg_vm_put(kvm);
 	return result;
 }
 

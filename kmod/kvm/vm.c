@@ -122,6 +122,28 @@ struct mg_image_cache *mg_vm_images(struct mg_vm *vm)
 	return other;
 }
 
+/* Under kvm_lock: a VM that is being destroyed, or whose vendor module is going, is none. */
+static bool pin(struct kvm *kvm)
+{
+	struct module *vendor = mg_symbol_get_vendor();
+
+	if (!vendor)
+		return false;
+	if (kvm_get_kvm_safe(kvm))
+		return true;
+	module_put(vendor);
+	return false;
+}
+
+void mg_vm_put(struct kvm *kvm)
+{
+	/* Pinned, so it is there, and it is the one. */
+	struct module *vendor = mg_symbol_vendor();
+
+	kvm_put_kvm(kvm);
+	module_put(vendor);
+}
+
 /* A VM of KVM's list that has no record yet, pinned; NULL if there is none. */
 static struct kvm *get_unrecorded(void)
 {
@@ -129,7 +151,7 @@ static struct kvm *get_unrecorded(void)
 
 	mutex_lock(mg_kvm_lock);
 	list_for_each_entry(kvm, mg_kvm_vm_list, vm_list) {
-		if (!lookup(kvm) && kvm_get_kvm_safe(kvm)) {
+		if (!lookup(kvm) && pin(kvm)) {
 			found = kvm;
 			break;
 		}
@@ -149,7 +171,7 @@ static void record_all(void)
 		if (!kvm)
 			return;
 		made = mg_vm_of(kvm);
-		kvm_put_kvm(kvm);
+		mg_vm_put(kvm);
 	} while (made);
 }
 
@@ -164,7 +186,7 @@ struct kvm *mg_vm_get(u64 id)
 	list_for_each_entry(kvm, mg_kvm_vm_list, vm_list) {
 		vm = lookup(kvm);
 		if (vm && mg_account_id(vm->account) == id) {
-			if (kvm_get_kvm_safe(kvm))
+			if (pin(kvm))
 				found = kvm;
 			break;
 		}

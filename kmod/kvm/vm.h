@@ -50,9 +50,20 @@ struct mg_image_cache *mg_vm_images(struct mg_vm *vm);
  * @id: the id
  *
  * Context: may sleep; takes kvm_lock.
- * Return: the VM, to be given to kvm_put_kvm(); NULL if there is none.
+ * The vendor module is pinned with it. From 6.8 on KVM pins that by the open files of a VM only, so
+ * a reference to the VM alone could be the last one when the code that destroys it is gone.
+ *
+ * Return: the VM, to be given to mg_vm_put(); NULL if there is none.
  */
 struct kvm *mg_vm_get(u64 id);
+
+/**
+ * mg_vm_put - let go of a VM of mg_vm_get()
+ * @kvm: the VM
+ *
+ * Context: may sleep; destroys the VM if nobody else has it.
+ */
+void mg_vm_put(struct kvm *kvm);
 
 struct seq_buf;
 
