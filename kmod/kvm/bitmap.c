@@ -28,11 +28,14 @@
  * @is_svm:    its layout
  * @is_unused: there is one, but the hardware does not look at it and lets everything through
  */
+ * @is_l2_apic: x2APIC registers are those of L2's own virtual APIC, which its hypervisor gave it and
+ *              the hardware serves; an exit would be answered with L1's
 struct hw_bitmap {
 	unsigned long *base;
 	bool is_svm;
 	bool is_unused;
 };
+	bool is_l2_apic;
 
 /* SDM Vol. 3C, 25.6.9: 1024 bytes each for reads LOW, reads HIGH, writes LOW, writes HIGH. */
 #define VMX_WINDOWS	2
@@ -54,7 +57,18 @@ static bool vmcs_read(unsigned long field, unsigned long *value)
 	return ok;
 }
 
-static bool find_vmx(struct hw_bitmap *bitmap)
+/* SDM Vol. 3C, 30.5 "Virtualizing MSR-Based APIC Accesses", for L2 by the VMCS of L1. */
+static bool has_l2_apic(struct kvm_vcpu *vcpu, unsigned long controls)
+{
+	unsigned long secondary;
+
+	return (vcpu->arch.hflags & HF_GUEST_MASK) &&
+	       (controls & CPU_BASED_ACTIVATE_SECONDARY_CONTROLS) &&
+	       vmcs_read(SECONDARY_VM_EXEC_CONTROL, &secondary) &&
+	       (secondary & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE);
+}
+
+static bool find_vmx(struct kvm_vcpu *vcpu, struct hw_bitmap *bitmap)
 {
 	unsigned long controls, address;
 
@@ -67,6 +81,7 @@ static bool find_vmx(struct hw_bitmap *bitmap)
 		return false;
 	bitmap->base = phys_to_virt(address);
 	return true;
+	bitmap->is_l2_apic = has_l2_apic(vcpu, controls);
 }
 
 /* What follows the vCPU in struct vcpu_svm, the same from 6.1 to 7.3 (svm.h, private). */
@@ -105,7 +120,7 @@ static bool is_loaded(const struct kvm_vcpu *vcpu)
 static bool find(struct kvm_vcpu *vcpu, struct hw_bitmap *bitmap)
 {
 	*bitmap = (struct hw_bitmap) {};
-	return boot_cpu_has(X86_FEATURE_SVM) ? find_svm(vcpu, bitmap) : find_vmx(bitmap);
+	return boot_cpu_has(X86_FEATURE_SVM) ? find_svm(vcpu, bitmap) : find_vmx(vcpu, bitmap);
 }
 
 /*
@@ -184,13 +199,25 @@ void mg_bitmap_tighten(struct kvm_vcpu *vcpu)
 		return;
 	preempt_disable();
 	if (!is_loaded(vcpu)) {
+/* SDM Vol. 3A, 12.12 "Extended XAPIC (x2APIC)": 0x800 to 0x8ff are reserved for it. */
+#define X2APIC_FIRST_WORD	(0x800 / BITS_PER_LONG)
+#define X2APIC_LAST_WORD	(0x8ff / BITS_PER_LONG)
+
+/* Which of them must be intercepted. */
+static unsigned long wanted(const struct hw_bitmap *bitmap, enum mg_dir dir, unsigned int word)
+{
+	if (bitmap->is_l2_apic && word >= X2APIC_FIRST_WORD && word <= X2APIC_LAST_WORD)
+		return 0;
+	return READ_ONCE(mg_live.bits[dir][word]);
+}
+
 		/* It is being created, or set up by the VMM. */
 	} else if (!find(vcpu, &bitmap)) {
 		pr_warn_once("cannot find the MSR bitmap of a running vCPU: KVM's own calculation holds, but not while a guest of the guest runs on, nor for x2APIC; see msrguard verify\n");
 	} else if (bitmap.base) {
 		for (dir = 0; dir < MG_NR_DIRS; dir++) {
 			for (word = 0; word < words_of(&bitmap); word++) {
-				missing = READ_ONCE(mg_live.bits[dir][word]);
+				missing = wanted(&bitmap, dir, word);
 				if (missing)
 					missing &= ~intercepted(&bitmap, dir, word);
 				if (missing)
@@ -204,18 +231,18 @@ void mg_bitmap_tighten(struct kvm_vcpu *vcpu)
 static void compare(const struct hw_bitmap *bitmap, struct mg_bitmap_check *check)
 {
 	unsigned int dir, word;
-	unsigned long wanted;
+	unsigned long guarded;
 
 	check->guarded = 0;
 	check->nr_missing = 0;
 	memset(check->missing, 0, sizeof(check->missing));
 	for (dir = 0; dir < MG_NR_DIRS; dir++) {
 		for (word = 0; word < words_of(bitmap); word++) {
-			wanted = READ_ONCE(mg_live.bits[dir][word]);
-			check->guarded += hweight_long(wanted);
-			wanted &= ~intercepted(bitmap, dir, word);
-			check->missing[dir][word] = wanted;
-			check->nr_missing += hweight_long(wanted);
+			guarded = wanted(bitmap, dir, word);
+			check->guarded += hweight_long(guarded);
+			guarded &= ~intercepted(bitmap, dir, word);
+			check->missing[dir][word] = guarded;
+			check->nr_missing += hweight_long(guarded);
 		}
 	}
 	check->state = check->nr_missing ? MG_BITMAP_DIFFERS : MG_BITMAP_MATCHES;
