@@ -20,6 +20,7 @@
 
 #include "../guard.h"
 #include "bitmap.h"
+#include "compat.h"
 #include "symbols.h"
 
 /**
@@ -27,15 +28,15 @@
  * @base:      its memory; NULL: none is in use and every access exits
  * @is_svm:    its layout
  * @is_unused: there is one, but the hardware does not look at it and lets everything through
- */
  * @is_l2_apic: x2APIC registers are those of L2's own virtual APIC, which its hypervisor gave it and
  *              the hardware serves; an exit would be answered with L1's
+ */
 struct hw_bitmap {
 	unsigned long *base;
 	bool is_svm;
 	bool is_unused;
-};
 	bool is_l2_apic;
+};
 
 /* SDM Vol. 3C, 25.6.9: 1024 bytes each for reads LOW, reads HIGH, writes LOW, writes HIGH. */
 #define VMX_WINDOWS	2
@@ -80,8 +81,8 @@ static bool find_vmx(struct kvm_vcpu *vcpu, struct hw_bitmap *bitmap)
 	    !pfn_valid(PHYS_PFN(address)))
 		return false;
 	bitmap->base = phys_to_virt(address);
-	return true;
 	bitmap->is_l2_apic = has_l2_apic(vcpu, controls);
+	return true;
 }
 
 /* What follows the vCPU in struct vcpu_svm, the same from 6.1 to 7.3 (svm.h, private). */
@@ -91,14 +92,41 @@ struct svm_vcpu_tail {
 	unsigned long vmcb01_pa;
 };
 
-static bool find_svm(struct kvm_vcpu *vcpu, struct hw_bitmap *bitmap)
+/* NULL if it is not what stands there, or not yet. */
+static const struct svm_vcpu_tail *svm_tail(struct kvm_vcpu *vcpu)
 {
 	const struct svm_vcpu_tail *tail = (void *)(vcpu + 1);
-	unsigned long address;
 
 	if (!PAGE_ALIGNED(tail->vmcb) || !virt_addr_valid(tail->vmcb) ||
 	    !PAGE_ALIGNED(tail->vmcb01) || !virt_addr_valid(tail->vmcb01) ||
 	    __sme_clr(tail->vmcb01_pa) != __pa(tail->vmcb01))
+		return NULL;
+	return tail;
+}
+
+/*
+ * KVM says so of a vCPU (guest_state_protected) only when its first registers have been encrypted;
+ * the bitmap is computed before, and not again then. The bit in the VMCB is what sev_es_init_vmcb()
+ * begins with.
+ */
+bool mg_bitmap_of_encrypted(struct kvm_vcpu *vcpu)
+{
+	const struct svm_vcpu_tail *tail;
+
+	if (vcpu->arch.guest_state_protected)
+		return true;
+	if (!boot_cpu_has(X86_FEATURE_SVM))
+		return false;
+	tail = svm_tail(vcpu);
+	return tail && (mg_vmcb_is_sev_es(tail->vmcb01));
+}
+
+static bool find_svm(struct kvm_vcpu *vcpu, struct hw_bitmap *bitmap)
+{
+	const struct svm_vcpu_tail *tail = svm_tail(vcpu);
+	unsigned long address;
+
+	if (!tail)
 		return false;
 	if (!(tail->vmcb->control.intercepts[INTERCEPT_MSR_PROT / 32] &
 	      BIT(INTERCEPT_MSR_PROT % 32)))
@@ -171,6 +199,18 @@ static unsigned long intercepted(const struct hw_bitmap *bitmap, enum mg_dir dir
 	       (unsigned long)gather(READ_ONCE(pair[1]) >> dir) << 32;
 }
 
+/* SDM Vol. 3A, 12.12 "Extended XAPIC (x2APIC)": 0x800 to 0x8ff are reserved for it. */
+#define X2APIC_FIRST_WORD	(0x800 / BITS_PER_LONG)
+#define X2APIC_LAST_WORD	(0x8ff / BITS_PER_LONG)
+
+/* Which of them must be intercepted. */
+static unsigned long wanted(const struct hw_bitmap *bitmap, enum mg_dir dir, unsigned int word)
+{
+	if (bitmap->is_l2_apic && word >= X2APIC_FIRST_WORD && word <= X2APIC_LAST_WORD)
+		return 0;
+	return READ_ONCE(mg_live.bits[dir][word]);
+}
+
 static void intercept(const struct hw_bitmap *bitmap, enum mg_dir dir, unsigned int word,
 		      unsigned long bits)
 {
@@ -195,22 +235,10 @@ void mg_bitmap_tighten(struct kvm_vcpu *vcpu)
 	unsigned int dir, word;
 	unsigned long missing;
 
-	if (irqs_disabled() || vcpu->arch.guest_state_protected)
+	if (irqs_disabled() || mg_bitmap_of_encrypted(vcpu))
 		return;
 	preempt_disable();
 	if (!is_loaded(vcpu)) {
-/* SDM Vol. 3A, 12.12 "Extended XAPIC (x2APIC)": 0x800 to 0x8ff are reserved for it. */
-#define X2APIC_FIRST_WORD	(0x800 / BITS_PER_LONG)
-#define X2APIC_LAST_WORD	(0x8ff / BITS_PER_LONG)
-
-/* Which of them must be intercepted. */
-static unsigned long wanted(const struct hw_bitmap *bitmap, enum mg_dir dir, unsigned int word)
-{
-	if (bitmap->is_l2_apic && word >= X2APIC_FIRST_WORD && word <= X2APIC_LAST_WORD)
-		return 0;
-	return READ_ONCE(mg_live.bits[dir][word]);
-}
-
 		/* It is being created, or set up by the VMM. */
 	} else if (!find(vcpu, &bitmap)) {
 		pr_warn_once("cannot find the MSR bitmap of a running vCPU: KVM's own calculation holds, but not while a guest of the guest runs on, nor for x2APIC; see msrguard verify\n");
@@ -255,7 +283,7 @@ void mg_bitmap_check_now(struct kvm_vcpu *vcpu, struct mg_bitmap_check *check)
 	preempt_disable();
 	if (!is_loaded(vcpu)) {
 		check->state = MG_BITMAP_NOT_RUNNING;
-	} else if (vcpu->arch.guest_state_protected) {
+	} else if (mg_bitmap_of_encrypted(vcpu)) {
 		check->state = MG_BITMAP_ENCRYPTED;
 	} else if (!find(vcpu, &bitmap)) {
 		check->state = MG_BITMAP_UNREADABLE;

@@ -10,6 +10,16 @@
 struct kvm_vcpu;
 
 /**
+ * mg_bitmap_of_encrypted - whether a vCPU's registers are, or are going to be, encrypted (SEV-ES)
+ * @vcpu: the vCPU
+ *
+ * Untested: no emulated CPU has it.
+ *
+ * Context: any, from the computing of the vCPU's first bitmap on.
+ */
+bool mg_bitmap_of_encrypted(struct kvm_vcpu *vcpu);
+
+/**
  * mg_bitmap_tighten - intercept at once what the policy guards
  * @vcpu: the vCPU; nothing happens unless it is loaded on this CPU
  *

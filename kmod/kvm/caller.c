@@ -63,13 +63,33 @@ enum mg_caller mg_caller_of_hook(const struct mg_call *call)
 }
 
 /*
- * MSRs that KVM has to pass through to a guest with encrypted registers, whose own exception
- * handler could not work without (sev_es_init_vmcb(), sev_es_vcpu_after_set_cpuid()).
+ * Whether the rule that is in force for an encrypted guest can be kept by an intercept. What KVM
+ * would pass through has its value in the guest's encrypted save area. KVM takes it from there for
+ * no exit, and sev_es_prevent_msr_access() forbids an access for as long as there is no intercept
+ * only: let through, a read would give KVM's stale copy and a write would be lost, or worse
+ * (svm_update_lbrv() takes a DEBUGCTL that turns LBRs off for a bug of KVM's and ends the VM). So
+ * an access can be refused, or left to the hardware, and nothing in between.
  */
-static bool is_encrypted_guests_own(const struct kvm_vcpu *vcpu, u32 index)
+static bool can_be_kept(u32 index, enum mg_dir dir)
 {
-	if (!vcpu->arch.guest_state_protected)
+	int token = mg_enter();
+	struct mg_ruling now = mg_guard_ruling(index);
+	bool only_refuses = mg_rule_only_refuses(now.rule, now.mode, dir);
+
+	mg_leave(token);
+	return only_refuses;
+}
+
+/*
+ * Besides there are those that KVM has to pass through to a guest with encrypted registers, whose
+ * own exception handler could not work without (sev_es_init_vmcb(), sev_es_vcpu_after_set_cpuid()).
+ */
+static bool is_encrypted_guests_own(struct kvm_vcpu *vcpu, u32 index, enum mg_dir dir)
+{
+	if (!mg_bitmap_of_encrypted(vcpu))
 		return false;
+	if (!can_be_kept(index, dir))
+		return true;
 	switch (index) {
 	case MSR_AMD64_SEV_ES_GHCB:
 	case MSR_EFER:
@@ -111,7 +131,7 @@ int mg_bitmap_answer(const struct mg_call *call)
 	if (mg_caller_of_hook(call) == MG_CALLER_KVM)
 		return MG_CALL_ON;
 	mg_bitmap_tighten(vcpu);
-	if (!is_guarded(index, dir) || is_encrypted_guests_own(vcpu, index))
+	if (!is_guarded(index, dir) || is_encrypted_guests_own(vcpu, index, dir))
 		return MG_CALL_ON;
 	return false;
 }

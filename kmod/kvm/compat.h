@@ -13,6 +13,7 @@
 #include <linux/string.h>
 #include <linux/sysfs.h>
 #include <linux/version.h>
+#include <asm/svm.h>
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
 #error "msrguard supports kernels from 6.1 on"
@@ -170,6 +171,16 @@ static inline unsigned long mg_module_text_start(const struct module *mod)
 	return (unsigned long)mod->mem[MOD_TEXT].base;
 #endif
 }
+/* APM Vol. 2, 15.35.8: the VMCB's bit that makes a guest an SEV-ES guest; renamed in 7.x. */
+static inline bool mg_vmcb_is_sev_es(const struct vmcb *vmcb)
+{
+#ifdef SVM_NESTED_CTL_SEV_ES_ENABLE
+	return vmcb->control.nested_ctl & SVM_NESTED_CTL_SEV_ES_ENABLE;
+#else
+	return vmcb->control.misc_ctl & SVM_MISC_ENABLE_SEV_ES;
+#endif
+}
+
 
 static inline unsigned long mg_module_text_size(const struct module *mod)
 {

@@ -88,6 +88,15 @@ static enum mg_outcome judge(const struct mg_permission *perm,
 }
 
 /* See policy.h */
+bool mg_rule_only_refuses(const struct mg_rule *rule, enum mg_mode mode, enum mg_dir dir)
+{
+	const struct mg_permission *perm = &rule->perm[dir];
+
+	return mode == MG_MODE_ENFORCE && !rule->audit &&
+	       (perm->action == MG_DENY || perm->action == MG_DROP);
+}
+
+/* See policy.h */
 struct mg_verdict mg_decide(const struct mg_rule *rule, enum mg_mode mode,
 			    const struct mg_access *access)
 {

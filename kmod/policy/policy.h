@@ -326,6 +326,16 @@ static inline bool mg_needs_old(const struct mg_rule *rule, const struct mg_acce
 struct mg_verdict mg_decide(const struct mg_rule *rule, enum mg_mode mode,
 			    const struct mg_access *access);
 
+/**
+ * mg_rule_only_refuses - whether no access of a direction can reach the MSR
+ * @rule: the rule in force
+ * @mode: the mode in force
+ * @dir:  the direction
+ *
+ * False also where a mask or an audit lets some or all through.
+ */
+bool mg_rule_only_refuses(const struct mg_rule *rule, enum mg_mode mode, enum mg_dir dir);
+
 /** mg_rule_guards - whether a rule is anything but an unconditional allow */
 static inline bool mg_rule_guards(const struct mg_rule *rule, enum mg_dir dir)
 {

@@ -484,6 +484,35 @@ static void only_masks_need_the_old_value(struct kunit *test)
 	}
 }
 
+/* What an encrypted guest's MSR needs: where some access may get through, it is not refused only. */
+static void only_plain_denials_refuse_only(struct kunit *test)
+{
+	static const struct {
+		const char *rule;
+		bool refuses_only;
+	} rules[] = {
+		{ "deny", true }, { "drop", true }, { "allow", false },
+		{ "mask=0xff,keep", false },
+		{ "mask=0xff,deny", false }, { "deny audit", false }, { "drop audit", false },
+		{ "deny quiet", true },
+	};
+	const struct mg_rule *rule;
+	char text[80];
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(rules); i++) {
+		snprintf(text, sizeof(text), "default allow allow\n0x10 allow %s\n",
+			 rules[i].rule);
+		rule = mg_policy_find(mg_test_policy(test, text), 0x10);
+		KUNIT_EXPECT_EQ_MSG(test, rules[i].refuses_only,
+				    mg_rule_only_refuses(rule, MG_MODE_ENFORCE, MG_WRITE), "%s",
+				    rules[i].rule);
+		KUNIT_EXPECT_FALSE(test, mg_rule_only_refuses(rule, MG_MODE_ENFORCE, MG_READ));
+		KUNIT_EXPECT_FALSE(test, mg_rule_only_refuses(rule, MG_MODE_AUDIT, MG_WRITE));
+		KUNIT_EXPECT_FALSE(test, mg_rule_only_refuses(rule, MG_MODE_OFF, MG_WRITE));
+	}
+}
+
 /* Add or remove a line and compare with the text expected. */
 static void expect_edit(struct kunit *test, bool add, const char *base, const char *line,
 			const char *expected)
@@ -637,6 +666,7 @@ static struct kunit_case policy_cases[] = {
 	KUNIT_CASE(default_decides_too),
 	KUNIT_CASE(command_msrs_need_no_old_value),
 	KUNIT_CASE(only_masks_need_the_old_value),
+	KUNIT_CASE(only_plain_denials_refuse_only),
 	KUNIT_CASE(add),
 	KUNIT_CASE(remove),
 	KUNIT_CASE(freeing_nothing),
