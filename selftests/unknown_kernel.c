@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A kernel that lacks one of the functions the module hooks or calls, that has one of them twice,
- * or one more than the module hooks: it refuses to load, names the function, and leaves nothing.
+ * A kernel that lacks one of the functions the module hooks or calls, that has one of them twice or
+ * of another type, or one more than the module hooks: it refuses to load, names the function, and
+ * leaves nothing.
  *
  * Such a kernel is simulated from the other side. A copy of the module has the function's name
  * changed to one that no kernel has, or that this one has twice; all else is as on such a kernel.
@@ -171,7 +172,7 @@ TEST_F_TIMEOUT(unknown, other_symbols_missing, 120)
 {
 	static const char *const symbols[] = {
 		"vm_list", "kvm_lock", "kvm_x86_ops", "enable_apicv", "kvm_get_linear_rip",
-		"kvm_get_running_vcpu", "kvm_make_all_cpus_request",
+		"kvm_get_running_vcpu", "kvm_make_all_cpus_request", "kvm_read_guest_virt",
 		"__module_address", "ftrace_location", "task_work_cancel_match",
 		"module_kallsyms_on_each_symbol",
 	};
@@ -180,6 +181,80 @@ TEST_F_TIMEOUT(unknown, other_symbols_missing, 120)
 		expect_missed(_metadata, &self->image, symbols[i]);
 	expect_missed(_metadata, &self->image,
 		      host_kernel_since(6, 18) ? "__kvm_vcpu_kick" : "kvm_vcpu_kick");
+	/* Hooked as well where nested lists are read by it. */
+	expect_missed(_metadata, &self->image,
+		      host_kernel_since(6, 18) ? "__kvm_emulate_msr_read" : "kvm_get_msr");
+	expect_refusal(_metadata, &self->image, "kallsyms_lookup_name", "kallsyms_lookup_nam#",
+		       -ENOENT, "cannot find kallsyms_lookup_name by a kprobe");
+}
+
+/* Its functions are there, but in no module of that name. */
+TEST_F(unknown, kvm_is_no_module)
+{
+	expect_refusal(_metadata, &self->image, "kvm:%s", "kv#:%s", -EOPNOTSUPP,
+		       "KVM is built into this kernel");
+}
+
+/* A function of the name that we want, with other arguments or another result. */
+TEST_F_TIMEOUT(unknown, functions_of_another_type, 120)
+{
+	static const struct {
+		const char *ours, *other, *words;
+	} types[] = {
+		{ "s32 (struct kvm_vcpu *)", "s64 (struct kvm_vcpu *)",
+		  "is s32 (struct kvm_vcpu *), and msrguard was built for s64" },
+		{ "s32 (struct x86_emulate_ctxt *, u32, u64 *)",
+		  "s32 (struct x86_emulate_ctxt *, u64, u32 *)", "emulator_get_msr_with_filter" },
+		{ "s32 (struct x86_emulate_ctxt *, u32, u64)",
+		  "s32 (struct x86_emulate_ctxt *, u64)", "emulator_set_msr_with_filter" },
+		{ "enum exit_fastpath_completion (struct kvm_vcpu *)",
+		  "s32 (struct kvm_vcpu *)", "is enum exit_fastpath_completion (" },
+		{ "bool (struct kvm_vcpu *, u32, u32)", "bool (struct kvm_vcpu *, u32)",
+		  "kvm_msr_allowed" },
+		{ "void (struct kvm_vcpu *)", "void (struct kvm *)", "kvm_" },
+		{ "struct kvm_vcpu * ()", "struct kvm * ()", "kvm_get_running_vcpu" },
+		{ "bool (struct kvm *, u32)", "bool (struct kvm *)", "kvm_make_all_cpus_request" },
+	};
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(types); i++)
+		expect_refusal(_metadata, &self->image, types[i].ours, types[i].other, -ENOEXEC,
+			       types[i].words);
+}
+
+/* KVM's table of operations is not the one of the headers. */
+TEST_F(unknown, structure_of_another_layout)
+{
+	expect_refusal(_metadata, &self->image, "get_cs_db_l_bits", "get_idt", -ENOEXEC,
+		       "struct kvm_x86_ops of this kernel's kvm.ko has no get_idt at byte ");
+	expect_refusal(_metadata, &self->image, "x86_exception", "kvm_x86_ops", -ENOEXEC,
+		       "struct kvm_x86_ops of this kernel's kvm.ko has ");
+}
+
+/* No type information: a kernel that we know is taken at its version's word, and told of. */
+TEST_F(unknown, kernel_without_types)
+{
+	struct image copy = { malloc(self->image.size), self->image.size };
+	struct vm *vm = vm_create(1, 0);
+	struct host_log *log = host_log_open();
+
+	ASSERT_TRUE(copy.bytes && log);
+	memcpy(copy.bytes, self->image.bytes, copy.size);
+	ASSERT_LT(0, replace_string(&copy, "bpf_find_btf_id", "bpf_find_btf_i#"));
+	ASSERT_EQ(0, load_image(&copy));
+	EXPECT_TRUE(host_log_has(log, "msrguard", "this kernel has no BTF of kvm.ko"));
+	use_policy(_metadata, "0xc0000102 deny deny");
+	EXPECT_EQ(VECTOR_GP, guest_wrmsr(&vm->vcpus[0], MSR_KERNEL_GS_BASE, KGS_A).vector);
+	vm_free(vm);
+	host_log_free(log);
+	free(copy.bytes);
+}
+
+/* A function that is called like a way to an MSR, and that no version we know has. */
+TEST_F(unknown, entry_of_the_future)
+{
+	/* "complete_emulated_rdmsr" is found by the name that is looked for then. */
+	expect_refusal(_metadata, &self->image, "handle_fastpath_", "complete_emulate", -ENOEXEC,
+		       "which msrguard does not know and which may be a way to an MSR");
 }
 
 static bool is_hooked(const struct hook_line *hooks, unsigned int nr, const char *function)
@@ -197,6 +272,7 @@ TEST_F(unknown, entry_that_is_not_hooked)
 		"handle_fastpath_set_msr_irqoff", "handle_fastpath_wrmsr",
 		"kvm_get_msr_with_filter", "kvm_set_msr_with_filter",
 		"kvm_emulate_msr_read", "kvm_emulate_msr_write",
+		"kvm_emulate_rdmsr_imm", "kvm_emulate_wrmsr_imm", "handle_fastpath_wrmsr_imm",
 	};
 	unsigned int tried = 0;
 

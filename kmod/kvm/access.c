@@ -369,10 +369,10 @@ int mg_exit_write_imm(const struct mg_call *call)
 	return ret;
 }
 
-/* The emulator's context is private to KVM, but begins with the vCPU in every version. */
-static struct kvm_vcpu *vcpu_of(unsigned long ctxt)
+/* The emulator's context is private to KVM; but it emulates for the vCPU that is loaded only. */
+static struct kvm_vcpu *emulated_vcpu(void)
 {
-	return *(struct kvm_vcpu **)ctxt;
+	return static_call(mg_kvm_get_running_vcpu)();
 }
 
 /* emulator_get_msr_with_filter(ctxt, index, data) */
@@ -383,7 +383,7 @@ int mg_emulator_read(const struct mg_call *call)
 	int token = mg_enter();
 	int ret = MG_CALL_ON;
 
-	switch (judge(vcpu_of(call->arg[0]), MG_ORIGIN_EMULATOR, &access, data)) {
+	switch (judge(emulated_vcpu(), MG_ORIGIN_EMULATOR, &access, data)) {
 	case CALL_ON:
 		break;
 	case FAULT:
@@ -410,7 +410,7 @@ int mg_emulator_write(const struct mg_call *call)
 	int ret = MG_CALL_ON;
 	u64 value;
 
-	switch (judge(vcpu_of(call->arg[0]), MG_ORIGIN_EMULATOR, &access, &value)) {
+	switch (judge(emulated_vcpu(), MG_ORIGIN_EMULATOR, &access, &value)) {
 	case CALL_ON:
 		break;
 	case FAULT:

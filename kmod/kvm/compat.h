@@ -20,6 +20,12 @@
 #endif
 
 /*
+ * Later kernels were not tried. The module loads there only if all that it hooks, calls and reads
+ * is seen, by the kernel's BTF, to be what it is in those that were (see prototypes.h).
+ */
+#define MG_FIRST_UNKNOWN_VERSION	KERNEL_VERSION(7, 4, 0)
+
+/*
  * Makes a vCPU compute its hardware MSR bitmap anew before it enters the guest. The number is
  * the same from 6.1 on; the name changed with the way the bitmap is computed (6.17).
  */
@@ -60,6 +66,7 @@
 #define MG_FN_EXIT_READ_IMM	NULL
 #define MG_FN_EXIT_WRITE_IMM	NULL
 #define MG_FN_FASTPATH_IMM	NULL
+#define MG_PROTOTYPE_KICK	"void (struct kvm_vcpu *)"
 typedef void mg_kvm_vcpu_kick_fn(struct kvm_vcpu *vcpu);
 #define mg_vcpu_kick(vcpu)	static_call(mg_kvm_vcpu_kick)(vcpu)
 #else
@@ -69,6 +76,7 @@ typedef void mg_kvm_vcpu_kick_fn(struct kvm_vcpu *vcpu);
 #define MG_FN_EXIT_READ_IMM	"kvm_emulate_rdmsr_imm"
 #define MG_FN_EXIT_WRITE_IMM	"kvm_emulate_wrmsr_imm"
 #define MG_FN_FASTPATH_IMM	"handle_fastpath_wrmsr_imm"
+#define MG_PROTOTYPE_KICK	"void (struct kvm_vcpu *, bool)"
 typedef void mg_kvm_vcpu_kick_fn(struct kvm_vcpu *vcpu, bool wait);
 #define mg_vcpu_kick(vcpu)	static_call(mg_kvm_vcpu_kick)(vcpu, false)
 #endif
@@ -163,14 +171,6 @@ static inline void *mg_ftrace_arg0(struct ftrace_regs *fregs)
 #endif
 }
 
-static inline unsigned long mg_module_text_start(const struct module *mod)
-{
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
-	return (unsigned long)mod->core_layout.base;
-#else
-	return (unsigned long)mod->mem[MOD_TEXT].base;
-#endif
-}
 /* APM Vol. 2, 15.35.8: the VMCB's bit that makes a guest an SEV-ES guest; renamed in 7.x. */
 static inline bool mg_vmcb_is_sev_es(const struct vmcb *vmcb)
 {
@@ -181,6 +181,14 @@ static inline bool mg_vmcb_is_sev_es(const struct vmcb *vmcb)
 #endif
 }
 
+static inline unsigned long mg_module_text_start(const struct module *mod)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+	return (unsigned long)mod->core_layout.base;
+#else
+	return (unsigned long)mod->mem[MOD_TEXT].base;
+#endif
+}
 
 static inline unsigned long mg_module_text_size(const struct module *mod)
 {

@@ -9,18 +9,10 @@
 #include "guest_memory.h"
 #include "symbols.h"
 
-/*
- * Room for KVM's struct x86_exception, which is private (arch/x86/kvm/kvm_emulate.h): 24 bytes in
- * 6.1, 32 in 6.12, 48 in 7.3. KVM fills it in; nobody here wants to know.
- */
-struct exception {
-	u64 words[16];
-};
-
 static int read_guest(void *ctx, u64 addr, void *buf, unsigned int len)
 {
 	struct kvm_vcpu *vcpu = ctx;
-	struct exception unused;
+	struct mg_exception_room unused;
 	int srcu, ret;
 
 	if (!len || len > PAGE_SIZE || offset_in_page(addr) + len > PAGE_SIZE)

@@ -9,6 +9,14 @@
 
 #include "../image/image.h"
 
+/*
+ * Room for KVM's struct x86_exception, which is private (arch/x86/kvm/kvm_emulate.h): 24 bytes in
+ * 6.1, 32 in 6.12, 48 in 7.3. KVM fills it in; nobody here wants to know.
+ */
+struct mg_exception_room {
+	u64 words[16];
+};
+
 /**
  * mg_guest_memory - guest-linear memory as a vCPU would read it now
  * @vcpu: the vCPU; its registers must not be encrypted

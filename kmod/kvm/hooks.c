@@ -14,6 +14,7 @@
 #include "../guard.h"
 #include "compat.h"
 #include "hooks.h"
+#include "prototypes.h"
 #include "symbols.h"
 #include "vm.h"
 
@@ -24,6 +25,7 @@ unsigned long mg_hook_body[MG_NR_TRAMPOLINES] __ro_after_init;
  * struct hook - one function of kvm.ko
  * @purpose:    name in sysfs and in messages
  * @function:   symbol of kvm.ko, NULL if this kernel has no such function
+ * @prototype:  what it takes and returns, see struct mg_prototype
  * @trampoline: what a direct call goes to
  * @callback:   the trampoline's entry for ftrace callbacks
  * @observe:    ftrace callback of a function that is only watched
@@ -35,6 +37,7 @@ unsigned long mg_hook_body[MG_NR_TRAMPOLINES] __ro_after_init;
 struct hook {
 	const char *purpose;
 	const char *function;
+	const char *prototype;
 	void (*trampoline)(void);
 	void (*callback)(void);
 	ftrace_func_t observe;
@@ -76,66 +79,79 @@ static struct hook hooks[MG_NR_HOOKS] = {
 	[MG_HOOK_EXIT_READ] = {
 		.purpose = "exit-read",
 		.function = "kvm_emulate_rdmsr",
+		.prototype = "s32 (struct kvm_vcpu *)",
 		DECIDES(mg_tramp_exit_read),
 	},
 	[MG_HOOK_EXIT_WRITE] = {
 		.purpose = "exit-write",
 		.function = "kvm_emulate_wrmsr",
+		.prototype = "s32 (struct kvm_vcpu *)",
 		DECIDES(mg_tramp_exit_write),
 	},
 	[MG_HOOK_EMULATOR_READ] = {
 		.purpose = "emulator-read",
 		.function = "emulator_get_msr_with_filter",
+		.prototype = "s32 (struct x86_emulate_ctxt *, u32, u64 *)",
 		DECIDES(mg_tramp_emulator_read),
 	},
 	[MG_HOOK_EMULATOR_WRITE] = {
 		.purpose = "emulator-write",
 		.function = "emulator_set_msr_with_filter",
+		.prototype = "s32 (struct x86_emulate_ctxt *, u32, u64)",
 		DECIDES(mg_tramp_emulator_write),
 	},
 	[MG_HOOK_NESTED_READ] = {
 		.purpose = "nested-list-read",
 		.function = MG_FN_NESTED_GET,
+		.prototype = "s32 (struct kvm_vcpu *, u32, u64 *)",
 		DECIDES(mg_tramp_nested_read),
 	},
 	[MG_HOOK_NESTED_WRITE] = {
 		.purpose = "nested-list-write",
 		.function = MG_FN_NESTED_SET,
+		.prototype = "s32 (struct kvm_vcpu *, u32, u64)",
 		DECIDES(mg_tramp_nested_write),
 	},
 	[MG_HOOK_FASTPATH] = {
 		.purpose = "fastpath-write",
 		.function = MG_FN_FASTPATH,
+		.prototype = "enum exit_fastpath_completion (struct kvm_vcpu *)",
 		DECIDES(mg_tramp_fastpath),
 	},
 	[MG_HOOK_BITMAP] = {
 		.purpose = "bitmap",
 		.function = "kvm_msr_allowed",
+		.prototype = "bool (struct kvm_vcpu *, u32, u32)",
 		DECIDES(mg_tramp_bitmap),
 	},
 	[MG_HOOK_EXIT_READ_IMM] = {
 		.purpose = "exit-read-imm",
 		.function = MG_FN_EXIT_READ_IMM,
+		.prototype = "s32 (struct kvm_vcpu *, u32, s32)",
 		DECIDES(mg_tramp_exit_read_imm),
 	},
 	[MG_HOOK_EXIT_WRITE_IMM] = {
 		.purpose = "exit-write-imm",
 		.function = MG_FN_EXIT_WRITE_IMM,
+		.prototype = "s32 (struct kvm_vcpu *, u32, s32)",
 		DECIDES(mg_tramp_exit_write_imm),
 	},
 	[MG_HOOK_FASTPATH_IMM] = {
 		.purpose = "fastpath-write-imm",
 		.function = MG_FN_FASTPATH_IMM,
+		.prototype = "enum exit_fastpath_completion (struct kvm_vcpu *, u32, s32)",
 		DECIDES(mg_tramp_fastpath_imm),
 	},
 	[MG_HOOK_VCPU_CREATED] = {
 		.purpose = "vcpu-created",
 		.function = "kvm_arch_vcpu_postcreate",
+		.prototype = "void (struct kvm_vcpu *)",
 		.observe = mg_vcpu_created,
 	},
 	[MG_HOOK_VM_DESTROYED] = {
 		.purpose = "vm-destroyed",
 		.function = "kvm_arch_destroy_vm",
+		.prototype = "void (struct kvm *)",
 		.observe = mg_vm_destroyed,
 	},
 };
@@ -218,19 +234,9 @@ static void complain(const struct hook *hook, unsigned long fentry, int err)
 static int attach(struct hook *hook, bool want_direct)
 {
 	unsigned long entry = mg_symbol_kvm(hook->function);
-	unsigned long fentry = entry ? mg_symbol_fentry(entry) : 0;
+	unsigned long fentry = mg_symbol_fentry(entry);
 	int err;
 
-	if (!entry) {
-		pr_err("cannot hook %s: this kernel's kvm.ko has no such function; msrguard does not know this kernel and will not guess\n",
-		       hook->function);
-		return -ENOENT;
-	}
-	if (hook->nr_symbols != 1) {
-		pr_err("cannot hook %s: this kernel's kvm.ko has %u functions of that name; msrguard will not guess\n",
-		       hook->function, hook->nr_symbols);
-		return -EINVAL;
-	}
 	if (!fentry || fentry - entry > ENDBR_INSN_SIZE) {
 		pr_err("cannot hook %s: ftrace does not know its entry; msrguard does not run without it\n",
 		       hook->function);
@@ -331,6 +337,34 @@ void mg_hooks_saw_symbol(const char *name)
 		if (hooks[i].function && !strcmp(hooks[i].function, name))
 			hooks[i].nr_symbols++;
 	}
+}
+
+static int check(const struct hook *hook)
+{
+	struct mg_prototype expected = { hook->function, hook->prototype };
+
+	if (!hook->nr_symbols) {
+		pr_err("cannot hook %s: this kernel's kvm.ko has no such function; msrguard does not know this kernel and will not guess\n",
+		       hook->function);
+		return -ENOENT;
+	}
+	if (hook->nr_symbols != 1) {
+		pr_err("cannot hook %s: this kernel's kvm.ko has %u functions of that name; msrguard will not guess\n",
+		       hook->function, hook->nr_symbols);
+		return -EINVAL;
+	}
+	return mg_prototypes_check(&expected, 1);
+}
+
+int mg_hooks_check(void)
+{
+	int i, err = 0;
+
+	for (i = 0; i < MG_NR_HOOKS && !err; i++) {
+		if (hooks[i].function)
+			err = check(&hooks[i]);
+	}
+	return err;
 }
 
 int mg_hooks_nr(void)

@@ -141,10 +141,20 @@ bool mg_hooks_have(const char *function);
 /**
  * mg_hooks_saw_symbol - kvm.ko has a symbol of this name
  *
- * Called once for each of its symbols before mg_hooks_attach(): a function that is there twice
+ * Called once for each of its symbols before mg_hooks_check(): a function that is there twice
  * could be hooked once only.
  */
 void mg_hooks_saw_symbol(const char *name);
+
+/**
+ * mg_hooks_check - whether kvm.ko has each function that is to be hooked, once and of its type
+ *
+ * Context: between mg_prototypes_open() and mg_prototypes_close(), when mg_hooks_saw_symbol() was
+ * told of all symbols.
+ * Return: 0, or after a message that names the function: -ENOENT, -EINVAL if there are several, or
+ * as mg_prototypes_check().
+ */
+int mg_hooks_check(void);
 
 /** mg_hooks_nr - number of hooks that this kernel needs */
 int mg_hooks_nr(void);

@@ -9,6 +9,7 @@
 
 #include "compat.h"
 #include "hooks.h"
+#include "prototypes.h"
 #include "symbols.h"
 
 DEFINE_STATIC_CALL_NULL(mg_kvm_get_msr, mg_kvm_get_msr_fn);
@@ -26,8 +27,6 @@ DEFINE_STATIC_CALL_NULL(mg_fentry_location, ftrace_location);
 DEFINE_STATIC_CALL_NULL(mg_task_work_cancel_match, task_work_cancel_match);
 DEFINE_STATIC_CALL_NULL(mg_on_each_symbol, module_kallsyms_on_each_symbol);
 DEFINE_STATIC_CALL_NULL(mg_find_rec_direct, ftrace_find_rec_direct);
-
-#define UPDATE(call, addr) static_call_update(call, (typeof(STATIC_CALL_TRAMP(call)) *)(addr))
 
 struct list_head *mg_kvm_vm_list;
 struct mutex *mg_kvm_lock;
@@ -65,14 +64,19 @@ static int resolve_lookup_name(void)
 		       err);
 		return err;
 	}
-	UPDATE(mg_lookup_name, probe.addr);
+	mg_static_call_set(mg_lookup_name, probe.addr);
 	unregister_kprobe(&probe);
 	return 0;
 }
 
+unsigned long mg_symbol(const char *name)
+{
+	return static_call(mg_lookup_name)(name);
+}
+
 static unsigned long require(const char *name)
 {
-	unsigned long addr = static_call(mg_lookup_name)(name);
+	unsigned long addr = mg_symbol(name);
 
 	if (!addr)
 		pr_err("this kernel has no symbol %s: msrguard does not know this kernel and will not guess\n",
@@ -131,19 +135,19 @@ static int resolve_kernel(void)
 
 	if (!module_addr || !location || !lookup || !cancel || !each)
 		return -ENOENT;
-	UPDATE(mg_task_work_cancel_match, cancel);
-	UPDATE(mg_on_each_symbol, each);
-	UPDATE(mg_module_address, module_addr);
-	UPDATE(mg_fentry_location, location);
+	mg_static_call_set(mg_task_work_cancel_match, cancel);
+	mg_static_call_set(mg_on_each_symbol, each);
+	mg_static_call_set(mg_module_address, module_addr);
+	mg_static_call_set(mg_fentry_location, location);
 	/* The kprobe's address may be that of the second instruction; this is the first. */
-	UPDATE(mg_lookup_name, lookup);
+	mg_static_call_set(mg_lookup_name, lookup);
 
 	/* These only make a message better, so they may be missing. */
-	direct = static_call(mg_lookup_name)("ftrace_find_rec_direct");
+	direct = mg_symbol("ftrace_find_rec_direct");
 	if (direct)
-		UPDATE(mg_find_rec_direct, direct);
+		mg_static_call_set(mg_find_rec_direct, direct);
 	know_direct = direct;
-	ops_list = (struct ftrace_ops __rcu **)static_call(mg_lookup_name)("ftrace_ops_list");
+	ops_list = (struct ftrace_ops __rcu **)mg_symbol("ftrace_ops_list");
 	return 0;
 }
 
@@ -158,6 +162,26 @@ static const char *const known_entries[] = {
 	"kvm_emulate_msr_read", "kvm_emulate_msr_write",
 };
 
+/* Of a kernel that is newer than we know, by its name: the first one that was seen. */
+static char unknown_entry[KSYM_NAME_LEN];
+
+/*
+ * Inner functions begin with underscores; a function's cold part has a suffix, and what it is
+ * called by has its name.
+ */
+static bool is_named_like_entry(const char *name)
+{
+	return (strstarts(name, "kvm_emulate_") || strstarts(name, "handle_fastpath_")) &&
+	       strstr(name, "msr") && !strchr(name, '.');
+}
+
+static void see_symbol(const char *name)
+{
+	mg_hooks_saw_symbol(name);
+	if (is_named_like_entry(name) && !mg_hooks_have(name) && !unknown_entry[0])
+		strscpy(unknown_entry, name, sizeof(unknown_entry));
+}
+
 static int refuse_unhooked_entries(void)
 {
 	int i;
@@ -169,7 +193,36 @@ static int refuse_unhooked_entries(void)
 			return -ENOEXEC;
 		}
 	}
+	if (unknown_entry[0]) {
+		pr_err("this kernel's kvm.ko has %s, which msrguard does not know and which may be a way to an MSR: report this\n",
+		       unknown_entry);
+		return -ENOEXEC;
+	}
 	return 0;
+}
+
+/* What the functions that we call take; of those that we hook, hooks.c knows. */
+static const struct mg_prototype called[] = {
+	{ MG_FN_GET_MSR, "s32 (struct kvm_vcpu *, u32, u64 *)" },
+	{ "kvm_msr_allowed", "bool (struct kvm_vcpu *, u32, u32)" },
+	{ "kvm_get_linear_rip", "u64 (struct kvm_vcpu *)" },
+	{ "kvm_read_guest_virt",
+	  "s32 (struct kvm_vcpu *, u64, void *, u32, struct x86_exception *)" },
+	{ "kvm_get_running_vcpu", "struct kvm_vcpu * ()" },
+	{ MG_FN_KICK, MG_PROTOTYPE_KICK },
+	{ "kvm_make_all_cpus_request", "bool (struct kvm *, u32)" },
+};
+
+static int verify_types(void)
+{
+	int err;
+
+	err = mg_prototypes_open();
+	err = err ?: mg_prototypes_check(called, ARRAY_SIZE(called));
+	err = err ?: mg_hooks_check();
+	err = err ?: mg_prototypes_check_layout();
+	mg_prototypes_close();
+	return err;
 }
 
 /*
@@ -211,17 +264,17 @@ static int resolve_kvm(void)
 	    !mg_kvm_vm_list || !mg_kvm_lock || !mg_kvm_x86_ops || !mg_kvm_enable_apicv)
 		return -ENOENT;
 
-	if (MG_ON_EACH_KVM_SYMBOL(mg_on_each_symbol, mg_hooks_saw_symbol))
+	if (MG_ON_EACH_KVM_SYMBOL(mg_on_each_symbol, see_symbol))
 		return -ENOENT;
 
-	UPDATE(mg_kvm_get_msr, get_msr);
-	UPDATE(mg_kvm_msr_allowed, allowed);
-	UPDATE(mg_kvm_get_linear_rip, linear_rip);
-	UPDATE(mg_kvm_read_guest_virt, read_virt);
-	UPDATE(mg_kvm_get_running_vcpu, running);
-	UPDATE(mg_kvm_vcpu_kick, kick);
-	UPDATE(mg_kvm_make_all_cpus_request, request);
-	return resolve_kvm_text(allowed) ?: refuse_unhooked_entries();
+	mg_static_call_set(mg_kvm_get_msr, get_msr);
+	mg_static_call_set(mg_kvm_msr_allowed, allowed);
+	mg_static_call_set(mg_kvm_get_linear_rip, linear_rip);
+	mg_static_call_set(mg_kvm_read_guest_virt, read_virt);
+	mg_static_call_set(mg_kvm_get_running_vcpu, running);
+	mg_static_call_set(mg_kvm_vcpu_kick, kick);
+	mg_static_call_set(mg_kvm_make_all_cpus_request, request);
+	return resolve_kvm_text(allowed) ?: verify_types() ?: refuse_unhooked_entries();
 }
 
 int mg_symbols_resolve(void)
@@ -234,7 +287,7 @@ int mg_symbols_resolve(void)
 	err = resolve_kernel();
 	if (err)
 		return err;
-	if (static_call(mg_lookup_name)("kvm_msr_allowed") && !mg_symbol_kvm("kvm_msr_allowed")) {
+	if (mg_symbol("kvm_msr_allowed") && !mg_symbol_kvm("kvm_msr_allowed")) {
 		pr_err("KVM is built into this kernel; msrguard needs it as a module\n");
 		return -EOPNOTSUPP;
 	}
@@ -281,17 +334,6 @@ bool mg_symbol_is_in_module(unsigned long addr)
 	return is_in;
 }
 
-bool mg_symbol_is_kvm_vendor(unsigned long addr)
-{
-	const struct module *mod;
-	bool is_vendor;
-
-	preempt_disable();
-	mod = static_call(mg_module_address)(addr);
-	is_vendor = mod && (!strcmp(mod->name, "kvm_intel") || !strcmp(mod->name, "kvm_amd"));
-	preempt_enable();
-	return is_vendor;
-}
 /* Any of the operations tells whose they are. KVM leaves them there when the module goes. */
 struct module *mg_symbol_vendor(void)
 {
@@ -316,3 +358,14 @@ struct module *mg_symbol_get_vendor(void)
 	return mod;
 }
 
+bool mg_symbol_is_kvm_vendor(unsigned long addr)
+{
+	const struct module *mod;
+	bool is_vendor;
+
+	preempt_disable();
+	mod = static_call(mg_module_address)(addr);
+	is_vendor = mod && (!strcmp(mod->name, "kvm_intel") || !strcmp(mod->name, "kvm_amd"));
+	preempt_enable();
+	return is_vendor;
+}

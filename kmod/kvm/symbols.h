@@ -45,13 +45,27 @@ extern struct kvm_x86_ops *mg_kvm_x86_ops;
 /* Intel's APICv or AMD's AVIC is in use. */
 extern bool *mg_kvm_enable_apicv;
 
+/** mg_static_call_set - let a static call call what is at an address found by its name */
+#define mg_static_call_set(call, addr) \
+	static_call_update(call, (typeof(STATIC_CALL_TRAMP(call)) *)(addr))
+
 /**
- * mg_symbols_resolve - find everything, or say what is missing
+ * mg_symbols_resolve - find everything and see that it is what we take it for, or say what is not
  *
  * Context: may sleep.
- * Return: 0, or -ENOENT after a message that names the symbol.
+ * Return: 0, or after a message that names the symbol: -ENOENT if it is missing, -ENOEXEC if it
+ * is of another type, or may be a way to an MSR that this build does not know, -EOPNOTSUPP if
+ * this kernel cannot be guarded at all.
  */
 int mg_symbols_resolve(void);
+
+/**
+ * mg_symbol - address of a symbol of the kernel or of any module
+ * @name: the symbol
+ *
+ * Return: the address, 0 if there is no such symbol.
+ */
+unsigned long mg_symbol(const char *name);
 
 /**
  * mg_symbol_kvm - address of a symbol of kvm.ko
@@ -86,15 +100,6 @@ void mg_symbol_hook_owner(unsigned long fentry, char *buf, size_t size);
 bool mg_symbol_is_kvm_vendor(unsigned long addr);
 
 /**
- * mg_symbol_is_in_module - whether an address lies in any module
- * @addr: the address
- *
- * Context: any.
- */
-bool mg_symbol_is_in_module(unsigned long addr);
-
-#endif /* MG_SYMBOLS_H */
-/**
  * mg_symbol_vendor - the vendor module whose operations KVM uses
  *
  * Context: any; it may go at once unless it is pinned.
@@ -109,3 +114,12 @@ struct module *mg_symbol_vendor(void);
  */
 struct module *mg_symbol_get_vendor(void);
 
+/**
+ * mg_symbol_is_in_module - whether an address lies in any module
+ * @addr: the address
+ *
+ * Context: any.
+ */
+bool mg_symbol_is_in_module(unsigned long addr);
+
+#endif /* MG_SYMBOLS_H */
