@@ -10,7 +10,6 @@
 #include "lib/row.h"
 
 #define MSR_X2APIC_ICR		MSR_X2APIC(APIC_ICR)
-#define CPUID_TSC_DEADLINE	(1u << 24)	/* ECX of 1 */
 #define VECTOR_A		0x41
 #define VECTOR_B		0x42
 
@@ -55,14 +54,6 @@ FIXTURE_VARIANT_ADD(fastpath, x2apic_icr) {
 	.msr = MSR_X2APIC_ICR, .before = SEND(VECTOR_A), .value = SEND(VECTOR_B),
 };
 
-/* A vCPU whose APIC takes both: x2APIC mode, its timer masked and in deadline mode. */
-static void prepare_apic(struct vcpu *vcpu)
-{
-	vcpu_cpuid_write(vcpu, 1, 0, 2, vcpu_cpuid(vcpu, 1, 0, 2) | CPUID_TSC_DEADLINE);
-	vcpu_apic_x2(vcpu);
-	vcpu_apic_write(vcpu, APIC_LVTT, APIC_LVT_TSC_DEADLINE | APIC_LVT_MASKED | 0xef);
-}
-
 /* Why KVM takes no fast path here, or NULL if nothing is known to be in its way. */
 static const char *whats_missing(uint32_t msr)
 {
@@ -94,8 +85,8 @@ static bool fastpath_up(struct __test_metadata *_metadata, struct bench_table *t
 	uint64_t slow;
 
 	table_up(_metadata, table, 2, VM_IRQCHIP);
-	prepare_apic(&table->vm->vcpus[0]);
-	prepare_apic(&table->vm->vcpus[1]);
+	vcpu_apic_deadline(&table->vm->vcpus[0]);
+	vcpu_apic_deadline(&table->vm->vcpus[1]);
 	slow = slow_writes(table->vcpu, msr, value, 10);
 	if (slow && whats_missing(msr))
 		return false;

@@ -7,11 +7,24 @@
  * is: no rule speaks. That too is checked.
  */
 #include "kselftest_harness.h"
+#include "lib/nested.h"
+#include "lib/probe.h"
 #include "lib/row.h"
 
 static const struct way by_l2 = {
 	.access = l2_access,
 	.origin = MSRGUARD_ORIGIN_EXIT,
+	.nested = true,
+};
+
+static struct access_result l2_access_fep(struct vcpu *vcpu, int op, uint32_t msr, uint64_t value)
+{
+	return l2_access(vcpu, op == OP_WRMSR ? OP_WRMSR_FEP : OP_RDMSR_FEP, msr, value);
+}
+
+static const struct way by_l2_emulated = {
+	.access = l2_access_fep,
+	.origin = MSRGUARD_ORIGIN_EMULATOR,
 	.nested = true,
 };
 
@@ -39,7 +52,7 @@ FIXTURE_TEARDOWN(row)
 
 /* An access that exits to L1 concerns nobody else. */
 static void check_is_l1s(struct __test_metadata *_metadata, struct bench_table *table,
-			 const struct row *row)
+			 const struct row *row, const struct way *way)
 {
 	struct mg_stats start, d;
 	struct access_result r;
@@ -47,7 +60,7 @@ static void check_is_l1s(struct __test_metadata *_metadata, struct bench_table *
 
 	prepare_row(_metadata, row, table->vcpu);
 	start = mg_stats();
-	r = l2_access(table->vcpu, row->op, row->msr, row->value);
+	r = way->access(table->vcpu, row->op, row->msr, row->value);
 	EXPECT_EQ(l2_exit_of_msr(row->op), r.l2_exit);
 	d = mg_stats_since(&start);
 	EXPECT_EQ(0, d.reads + d.writes + d.sequence);
@@ -59,13 +72,116 @@ TEST_F(row, nested)
 	if (l2_bitmap_covers(variant->row.msr))
 		check_row(_metadata, &self->table, &variant->row, &by_l2);
 	else
-		check_is_l1s(_metadata, &self->table, &variant->row);
+		check_is_l1s(_metadata, &self->table, &variant->row, &by_l2);
 }
 
 TEST_F(row, nested_and_intercepted_by_l1)
 {
 	l2_set_intercept_all(self->table.vcpu, true);
-	check_is_l1s(_metadata, &self->table, &variant->row);
+	check_is_l1s(_metadata, &self->table, &variant->row, &by_l2);
+}
+
+/* Under VMX KVM's emulator takes neither instruction of an L2: #UD, whatever the policy says. */
+static void check_is_refused(struct __test_metadata *_metadata, struct bench_table *table,
+			     const struct row *row)
+{
+	struct mg_stats start, d;
+	struct access_result r;
+	struct mg_event event;
+	uint64_t now;
+
+	prepare_row(_metadata, row, table->vcpu);
+	start = mg_stats();
+	r = l2_access_fep(table->vcpu, row->op, row->msr, row->value);
+	EXPECT_EQ(VECTOR_UD, r.vector);
+	EXPECT_EQ(r.insn_rip, r.fault_rip);
+	EXPECT_TRUE(r.regs_intact);
+	EXPECT_EQ(l2_exit_of_call(), r.l2_exit);
+	if (!row->unknown_to_kvm) {
+		ASSERT_TRUE(vcpu_get_msr(table->vcpu, row->msr, &now));
+		EXPECT_EQ(row->before, now);
+	}
+	d = mg_stats_since(&start);
+	EXPECT_EQ(0, d.reads + d.writes + d.sequence);
+	EXPECT_FALSE(mg_next_event(table->listener, &event, 50));
+}
+
+TEST_F(row, nested_and_emulated)
+{
+	if (!fep_enable() || !fep_works(self->table.vcpu))
+		SKIP(return, "KVM's forced-emulation prefix is not to be had");
+	if (nested_is_vmx())
+		check_is_refused(_metadata, &self->table, &variant->row);
+	else if (l2_bitmap_covers(variant->row.msr))
+		check_row(_metadata, &self->table, &variant->row, &by_l2_emulated);
+	else
+		check_is_l1s(_metadata, &self->table, &variant->row, &by_l2_emulated);
+}
+
+/*
+ * L2 writes what KVM handles on its fast path when L1 does. The APIC that it reaches so is L1's, where
+ * L1 does not intercept.
+ */
+FIXTURE(l2_apic) {
+	struct bench_table table;
+};
+
+FIXTURE_VARIANT(l2_apic) {
+	struct row row;
+};
+
+/* An hour away; and interrupts for an APIC that nobody has. */
+#define WRITE_DEADLINE	.op = OP_WRMSR, .msr = MSR_TSC_DEADLINE, .before = 1ull << 42, \
+			.value = 3ull << 41 | 0x1235
+#define WRITE_ICR	.op = OP_WRMSR, .msr = MSR_X2APIC(APIC_ICR), .before = 0x7full << 32 | 0x41, \
+			.value = 0x7full << 32 | 0x42
+
+FIXTURE_VARIANT_ADD(l2_apic, deadline_allowed) { .row = {
+	.policy = "0x830 deny deny", WRITE_DEADLINE,
+	UNGUARDED(.result = 3ull << 41 | 0x1235),
+} };
+
+FIXTURE_VARIANT_ADD(l2_apic, deadline_denied) { .row = {
+	.policy = "0x6e0 allow deny", WRITE_DEADLINE,
+	DENIED(.result = 1ull << 42, .rule_first = MSR_TSC_DEADLINE),
+} };
+
+FIXTURE_VARIANT_ADD(l2_apic, deadline_audited) { .row = {
+	.policy = "0x6e0 allow deny audit", WRITE_DEADLINE,
+	AUDITED(DENIED, .result = 3ull << 41 | 0x1235, .rule_first = MSR_TSC_DEADLINE),
+} };
+
+FIXTURE_VARIANT_ADD(l2_apic, icr_allowed) { .row = {
+	.policy = "0x6e0 deny deny", WRITE_ICR,
+	UNGUARDED(.result = 0x7full << 32 | 0x42),
+} };
+
+FIXTURE_VARIANT_ADD(l2_apic, icr_denied) { .row = {
+	.policy = "0x830 allow deny", WRITE_ICR,
+	DENIED(.result = 0x7full << 32 | 0x41, .rule_first = MSR_X2APIC(APIC_ICR)),
+} };
+
+FIXTURE_VARIANT_ADD(l2_apic, icr_audited) { .row = {
+	.policy = "0x830 allow deny audit", WRITE_ICR,
+	AUDITED(DENIED, .result = 0x7full << 32 | 0x42, .rule_first = MSR_X2APIC(APIC_ICR)),
+} };
+
+FIXTURE_SETUP(l2_apic)
+{
+	table_up(_metadata, &self->table, 1, VM_IRQCHIP);
+	if (!nested_works(self->table.vm))
+		SKIP(return, NESTED_MISSING);
+	vcpu_apic_deadline(self->table.vcpu);
+}
+
+FIXTURE_TEARDOWN(l2_apic)
+{
+	table_down(&self->table);
+}
+
+TEST_F(l2_apic, nested)
+{
+	check_row(_metadata, &self->table, &variant->row, &by_l2);
 }
 
 FIXTURE(l2_spin) {

@@ -144,3 +144,10 @@ void vcpu_apic_x2(struct vcpu *vcpu)
 		vm_die(vcpu, "cannot switch the APIC to x2APIC mode");
 	vcpu_apic_write(vcpu, APIC_SPIV, APIC_SPIV_ENABLED | 0xff);
 }
+
+void vcpu_apic_deadline(struct vcpu *vcpu)
+{
+	vcpu_cpuid_write(vcpu, 1, 0, 2, vcpu_cpuid(vcpu, 1, 0, 2) | CPUID_TSC_DEADLINE);
+	vcpu_apic_x2(vcpu);
+	vcpu_apic_write(vcpu, APIC_LVTT, APIC_LVT_TSC_DEADLINE | APIC_LVT_MASKED | 0xef);
+}

@@ -20,6 +20,7 @@
 #define APIC_SPIV_ENABLED	0x100
 #define APIC_LVT_MASKED		(1u << 16)
 #define APIC_LVT_TSC_DEADLINE	(2u << 17)
+#define CPUID_TSC_DEADLINE	(1u << 24)	/* ECX of 1 */
 
 /* Whether kvm_intel is the vendor module. */
 bool probe_is_intel(void);
@@ -49,5 +50,8 @@ void vcpu_apic_write(struct vcpu *vcpu, uint32_t reg, uint32_t value);
 
 /* By the VMM: x2APIC mode, and software-enabled. */
 void vcpu_apic_x2(struct vcpu *vcpu);
+
+/* The same, and the timer takes TSC_DEADLINE, masked. Only before the vCPU's first run. */
+void vcpu_apic_deadline(struct vcpu *vcpu);
 
 #endif /* MG_SELFTEST_PROBE_H */
