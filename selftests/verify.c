@@ -7,6 +7,7 @@
 #include <libgen.h>
 #include <sched.h>
 #include "lib/host.h"
+#include "lib/probe.h"
 #include "lib/row.h"
 #include "lib/verify.h"
 
@@ -128,42 +129,89 @@ TEST_F_TIMEOUT(verify, right_after_a_change, 120)
 	quiet_run_stop(self->table.vcpu);
 }
 
-/* Every bit of it: nothing that KVM passes through is left, the x2APIC's registers included. */
-TEST_F(verify, everything)
+/* Every bit of it: nothing that KVM passes through is left. Nor when only one thing is allowed. */
+static void expect_everything(struct __test_metadata *_metadata, uint64_t vm_id, unsigned int vcpus)
 {
+	struct mg_verify_result result;
 	uint32_t all;
 
-	quiet_run_start(self->table.vcpu);
 	use_policy(_metadata, "default deny deny");
-	verify(2);
-	EXPECT_EQ(MSRGUARD_VERIFY_STATE_MATCHES, self->result.vcpus[0].state);
-	all = self->result.vcpus[0].guarded;
-	EXPECT_TRUE(all == COVERED_VMX || all == COVERED_SVM) {
-		TH_LOG("%u accesses are guarded", all);
-	}
+	ASSERT_EQ(0, mg_verify(vm_id, &result));
+	ASSERT_EQ(0, result.strange);
+	ASSERT_EQ(vcpus, result.nr);
+	EXPECT_EQ(MSRGUARD_VERIFY_STATE_MATCHES, result.vcpus[0].state);
+	all = result.vcpus[0].guarded;
+	EXPECT_EQ(probe_is_intel() ? COVERED_VMX : COVERED_SVM, all);
 	use_policy(_metadata, "default deny deny\n0xc0000102 allow allow");
-	verify(2);
-	EXPECT_EQ(MSRGUARD_VERIFY_STATE_MATCHES, self->result.vcpus[0].state);
-	EXPECT_EQ(all - 2, self->result.vcpus[0].guarded);
+	ASSERT_EQ(0, mg_verify(vm_id, &result));
+	EXPECT_EQ(MSRGUARD_VERIFY_STATE_MATCHES, result.vcpus[0].state);
+	EXPECT_EQ(all - 2, result.vcpus[0].guarded);
+}
+
+TEST_F(verify, everything)
+{
+	quiet_run_start(self->table.vcpu);
+	expect_everything(_metadata, self->vm_id, 2);
 	quiet_run_stop(self->table.vcpu);
+}
+
+/* With a local APIC in x2APIC mode, whose registers the hardware may serve. */
+TEST_F(verify, everything_x2apic)
+{
+	struct vm *vm = vm_create(1, VM_IRQCHIP);
+	struct mg_vm_line lines[2];
+
+	ASSERT_EQ(2, mg_vms_of(getpid(), lines, 2));
+	vcpu_apic_x2(&vm->vcpus[0]);
+	EXPECT_EQ(0, guest_rdmsr(&vm->vcpus[0], MSR_X2APIC(APIC_TPR)).vector);
+	quiet_run_start(&vm->vcpus[0]);
+	expect_everything(_metadata, lines[lines[0].id == self->vm_id].id, 1);
+	quiet_run_stop(&vm->vcpus[0]);
+	vm_free(vm);
 }
 
 FIXTURE(hole) {
 	struct vm *vm;
 	uint64_t vm_id;
+	char policy[64];
 	struct mg_verify_result result;
 };
 
+/**
+ * FIXTURE_VARIANT(hole)
+ * @nested: L2 does it
+ * @x2apic: it is a register of the APIC, in x2APIC mode
+ * @amd:    only AMD's bitmap has a bit for it
+ * @value:  what is written
+ */
 FIXTURE_VARIANT(hole) {
-	bool nested;
+	bool nested, x2apic, amd;
 	int op;
-	const char *policy;
+	uint32_t msr;
+	uint64_t value;
 };
 
-FIXTURE_VARIANT_ADD(hole, write) { false, OP_WRMSR, MG_ALLOW_ALL "0xc0000102 allow deny\n" };
-FIXTURE_VARIANT_ADD(hole, read) { false, OP_RDMSR, MG_ALLOW_ALL "0xc0000102 deny allow\n" };
-FIXTURE_VARIANT_ADD(hole, nested_write) { true, OP_WRMSR, MG_ALLOW_ALL "0xc0000102 allow deny\n" };
-FIXTURE_VARIANT_ADD(hole, nested_read) { true, OP_RDMSR, MG_ALLOW_ALL "0xc0000102 deny allow\n" };
+#define KGS		.msr = MSR_KERNEL_GS_BASE, .value = KGS_B
+#define SYSENTER	.msr = MSR_SYSENTER_CS, .value = 0x28
+/* Of the two ends of AMD's third window; no CPU has them, and those that are emulated let them pass. */
+#define AMD_FIRST	.amd = true, .msr = 0xc0010009, .value = 0
+#define AMD_LAST	.amd = true, .msr = 0xc0011ffe, .value = 0
+#define TPR		.x2apic = true, .msr = MSR_X2APIC(APIC_TPR), .value = 0x10
+
+FIXTURE_VARIANT_ADD(hole, write) { .op = OP_WRMSR, KGS };
+FIXTURE_VARIANT_ADD(hole, read) { .op = OP_RDMSR, KGS };
+FIXTURE_VARIANT_ADD(hole, nested_write) { .op = OP_WRMSR, .nested = true, KGS };
+FIXTURE_VARIANT_ADD(hole, nested_read) { .op = OP_RDMSR, .nested = true, KGS };
+FIXTURE_VARIANT_ADD(hole, low_write) { .op = OP_WRMSR, SYSENTER };
+FIXTURE_VARIANT_ADD(hole, low_read) { .op = OP_RDMSR, SYSENTER };
+FIXTURE_VARIANT_ADD(hole, nested_low_write) { .op = OP_WRMSR, .nested = true, SYSENTER };
+FIXTURE_VARIANT_ADD(hole, nested_low_read) { .op = OP_RDMSR, .nested = true, SYSENTER };
+FIXTURE_VARIANT_ADD(hole, amd_first_write) { .op = OP_WRMSR, AMD_FIRST };
+FIXTURE_VARIANT_ADD(hole, amd_first_read) { .op = OP_RDMSR, AMD_FIRST };
+FIXTURE_VARIANT_ADD(hole, amd_last_write) { .op = OP_WRMSR, AMD_LAST };
+FIXTURE_VARIANT_ADD(hole, amd_last_read) { .op = OP_RDMSR, AMD_LAST };
+FIXTURE_VARIANT_ADD(hole, x2apic_write) { .op = OP_WRMSR, TPR };
+FIXTURE_VARIANT_ADD(hole, x2apic_read) { .op = OP_RDMSR, TPR };
 
 FIXTURE_SETUP(hole)
 {
@@ -173,11 +221,22 @@ FIXTURE_SETUP(hole)
 	ASSERT_EQ(0, mg_start(why)) {
 		TH_LOG("%s", why);
 	}
-	self->vm = vm_create(1, 0);
+	self->vm = vm_create(1, variant->x2apic ? VM_IRQCHIP : 0);
 	if (variant->nested && !nested_works(self->vm))
 		SKIP(return, NESTED_MISSING);
+	if (variant->amd && probe_is_intel())
+		SKIP(return, "Intel's bitmap has no bit for MSR %#x", variant->msr);
+	if (variant->x2apic) {
+		vcpu_apic_x2(&self->vm->vcpus[0]);
+		/* Else the guest would get at the host's own APIC. */
+		if (probe_exits(&self->vm->vcpus[0], variant->op, variant->msr, variant->value) >
+		    PROBE_PASSED_THROUGH)
+			SKIP(return, "no virtualised x2APIC mode here");
+	}
 	ASSERT_EQ(1, mg_vms_of(getpid(), &vm, 1));
 	self->vm_id = vm.id;
+	snprintf(self->policy, sizeof(self->policy), MG_ALLOW_ALL "0x%x %s\n", variant->msr,
+		 variant->op == OP_WRMSR ? "allow deny" : "deny allow");
 }
 
 FIXTURE_TEARDOWN(hole)
@@ -239,12 +298,11 @@ TEST_F(hole, is_found)
 	uint64_t denied;
 
 	share_a_cpu(_metadata);
-	ASSERT_TRUE(vcpu_set_msr(vcpu, MSR_KERNEL_GS_BASE, KGS_A));
-	ASSERT_EQ(0, mg_load_policy(variant->policy));
+	ASSERT_EQ(0, mg_load_policy(self->policy));
 	if (variant->nested)
-		l2_spin_start(vcpu, variant->op, MSR_KERNEL_GS_BASE, KGS_B);
+		l2_spin_start(vcpu, variant->op, variant->msr, variant->value);
 	else
-		guest_spin_start(vcpu, variant->op, MSR_KERNEL_GS_BASE, KGS_B);
+		guest_spin_start(vcpu, variant->op, variant->msr, variant->value);
 	ASSERT_TRUE(spin_wait_faults(vcpu, 10, 20000));
 	EXPECT_EQ(0, spin_ok(vcpu));
 	verify(1);
@@ -252,7 +310,7 @@ TEST_F(hole, is_found)
 	EXPECT_EQ(variant->nested, found->nested);
 	EXPECT_EQ(1, found->guarded);
 
-	ASSERT_EQ(0, open_hole(MSR_KERNEL_GS_BASE, write));
+	ASSERT_EQ(0, open_hole(variant->msr, write));
 	wait_for_hole(_metadata);
 	ASSERT_EQ(0, host_rmmod(HOLE));
 	ASSERT_TRUE(spin_wait_ok(vcpu, 100, 20000));
@@ -264,12 +322,12 @@ TEST_F(hole, is_found)
 	EXPECT_EQ(variant->nested, found->nested);
 	EXPECT_EQ(1, found->guarded);
 	ASSERT_EQ(1, found->missing);
-	EXPECT_EQ(MSR_KERNEL_GS_BASE, found->accesses[0].msr);
+	EXPECT_EQ(variant->msr, found->accesses[0].msr);
 	EXPECT_EQ(write ? MSRGUARD_DIRECTION_WRITE : MSRGUARD_DIRECTION_READ,
 		  found->accesses[0].direction);
 
 	/* A policy published anew closes it; this looks by itself, too. */
-	ASSERT_EQ(0, mg_load_policy(variant->policy));
+	ASSERT_EQ(0, mg_load_policy(self->policy));
 	ASSERT_TRUE(spin_wait_faults(vcpu, 10, 20000));
 	verify(1);
 	EXPECT_EQ(MSRGUARD_VERIFY_STATE_MATCHES, found->state);
