@@ -18,6 +18,8 @@
 #define CPUID_RDTSCP		(1u << 27)	/* EDX of 0x80000001 */
 #define EFER_SCE		1ull
 #define XSS_CET			(3ull << 11)
+#define APIC_BASE_X2		(1ull << 10)
+#define X86_REG_TYPE_MSR	2ull
 
 /* Has the guest run instructions, given by their bytes behind RAX, RCX and RDX. */
 #define RUN(vcpu, rax, rcx, rdx, ...) \
@@ -186,6 +188,32 @@ TEST_F(limit, the_vmms_ioctls)
 	sregs.efer &= ~EFER_SCE;
 	EXPECT_EQ(0, ioctl(self->vcpu->fd, KVM_SET_SREGS, &sregs));
 	EXPECT_EQ(0, msr_of(_metadata, self->vcpu, MSR_EFER) & EFER_SCE);
+	EXPECT_EQ(0, msr_of(_metadata, self->vcpu, MSR_APIC_BASE) & APIC_BASE_X2);
+	sregs.apic_base |= APIC_BASE_X2;
+	EXPECT_EQ(0, ioctl(self->vcpu->fd, KVM_SET_SREGS, &sregs));
+	EXPECT_EQ(APIC_BASE_X2, msr_of(_metadata, self->vcpu, MSR_APIC_BASE) & APIC_BASE_X2);
+	expect_unseen(_metadata, &self->table, &start);
+}
+
+/* From Linux 6.18 on the VMM may name one MSR as one register. */
+TEST_F(limit, the_vmms_one_reg)
+{
+	uint64_t value = KGS_A;
+	struct kvm_one_reg reg = {
+		.id = KVM_REG_X86 | KVM_REG_SIZE_U64 | X86_REG_TYPE_MSR << 32 | MSR_KERNEL_GS_BASE,
+		.addr = (uintptr_t)&value,
+	};
+	struct mg_stats start;
+
+	if (!ioctl(self->table.vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_ONE_REG))
+		SKIP(return, "KVM here has no KVM_SET_ONE_REG for x86 (Linux 6.18)");
+	use_policy(_metadata, "default deny deny");
+	start = mg_stats();
+	EXPECT_EQ(0, ioctl(self->vcpu->fd, KVM_SET_ONE_REG, &reg));
+	EXPECT_EQ(KGS_A, msr_of(_metadata, self->vcpu, MSR_KERNEL_GS_BASE));
+	ASSERT_TRUE(vcpu_set_msr(self->vcpu, MSR_KERNEL_GS_BASE, KGS_B));
+	EXPECT_EQ(0, ioctl(self->vcpu->fd, KVM_GET_ONE_REG, &reg));
+	EXPECT_EQ(KGS_B, value);
 	expect_unseen(_metadata, &self->table, &start);
 }
 
