@@ -4,8 +4,14 @@
  * reading would notice if they were not. Module: modules/bitmap_hole.c, beside this program.
  */
 #include "kselftest_harness.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
+#include <pthread.h>
 #include <sched.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include "lib/host.h"
 #include "lib/probe.h"
 #include "lib/row.h"
@@ -168,6 +174,122 @@ TEST_F(verify, everything_x2apic)
 	expect_everything(_metadata, lines[lines[0].id == self->vm_id].id, 1);
 	quiet_run_stop(&vm->vcpus[0]);
 	vm_free(vm);
+}
+
+/**
+ * struct leaver - a vCPU's thread that stays in the kernel while its VM goes
+ * @vm:     the VM that it makes and has run once
+ * @zeros:  where it reads zeros to, a small file mapped many times over
+ * @size:   how much
+ * @state:  how far it is
+ */
+struct leaver {
+	struct vm *vm;
+	char *zeros;
+	size_t size;
+	enum { LEAVER_STARTS, LEAVER_READS, LEAVER_DONE } state;
+};
+
+#define ZEROS_CHUNK	(2ul << 20)
+#define ZEROS_MAX	(1ul << 30)
+
+/* A page fault for every page of it is what takes the time. */
+static char *map_zeros(void)
+{
+	char *zeros = mmap(NULL, ZEROS_MAX, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int fd = memfd_create("zeros", MFD_CLOEXEC);
+
+	if (zeros == MAP_FAILED || fd < 0 || ftruncate(fd, ZEROS_CHUNK))
+		return NULL;
+	for (size_t at = 0; at < ZEROS_MAX; at += ZEROS_CHUNK)
+		if (mmap(zeros + at, ZEROS_CHUNK, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+			 0) == MAP_FAILED)
+			return NULL;
+	close(fd);
+	return zeros;
+}
+
+static bool read_zeros(char *to, size_t size)
+{
+	int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	bool whole = read(fd, to, size) == (ssize_t)size;
+
+	close(fd);
+	return whole;
+}
+
+/* As much as takes some three seconds. */
+static size_t measure_zeros(char *zeros)
+{
+	const size_t sample = 8 * ZEROS_CHUNK;
+	uint64_t start = now_ms(), took;
+
+	if (!read_zeros(zeros, sample))
+		return 0;
+	took = now_ms() - start;
+	madvise(zeros, sample, MADV_DONTNEED);
+	return took < 3000 * sample / ZEROS_MAX ? ZEROS_MAX : sample * (3000 / (took ?: 1) ?: 1);
+}
+
+static void *run_leaver(void *arg)
+{
+	struct leaver *leaver = arg;
+
+	leaver->vm = vm_create(1, 0);
+	guest_rdmsr(&leaver->vm->vcpus[0], MSR_EFER);
+	__atomic_store_n(&leaver->state, LEAVER_READS, __ATOMIC_SEQ_CST);
+	read_zeros(leaver->zeros, leaver->size);
+	__atomic_store_n(&leaver->state, LEAVER_DONE, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+/*
+ * Who verifies may be the last to have the VM. Its destruction is code of the vendor module, so
+ * that cannot go before. (KVM pins it by the open files of a VM only, from Linux 6.8 on.)
+ */
+TEST(vendor_module_is_pinned)
+{
+	struct leaver leaver = { .zeros = map_zeros() };
+	int pipe_ends[2], status, err;
+	struct mg_verify_result result;
+	struct mg_vm_line line;
+	pthread_t thread;
+	uint64_t id;
+	pid_t asker;
+
+	ASSERT_NE(NULL, leaver.zeros);
+	leaver.size = measure_zeros(leaver.zeros);
+	ASSERT_NE(0, leaver.size);
+	if (!mg_loaded())
+		ASSERT_EQ(0, mg_insmod(""));
+	/* Before there is a VM: what a child inherits of it would keep it. */
+	ASSERT_EQ(0, pipe(pipe_ends));
+	asker = fork();
+	if (!asker) {
+		err = read(pipe_ends[0], &id, sizeof(id)) == sizeof(id) ? mg_verify(id, &result) : 1;
+		_exit(err || result.nr != 1);
+	}
+	ASSERT_LT(0, asker);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, run_leaver, &leaver));
+	while (__atomic_load_n(&leaver.state, __ATOMIC_SEQ_CST) == LEAVER_STARTS)
+		usleep(1000);
+	ASSERT_EQ(1, mg_vms_of(getpid(), &line, 1));
+	ASSERT_EQ(sizeof(line.id), write(pipe_ends[1], &line.id, sizeof(line.id)));
+	usleep(300000);
+	vm_free(leaver.vm);
+	err = host_rmmod(host_vendor());
+	/* Else nobody was verifying any more, and this shows nothing. */
+	ASSERT_EQ(LEAVER_READS, __atomic_load_n(&leaver.state, __ATOMIC_SEQ_CST));
+	EXPECT_TRUE(err == -EAGAIN || err == -EBUSY) {
+		TH_LOG("rmmod while a VM is verified: %d", err);
+	}
+	ASSERT_EQ(asker, waitpid(asker, &status, 0));
+	EXPECT_EQ(0, status);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(err ? 0 : -ENOENT, host_rmmod(host_vendor()));
+	EXPECT_TRUE(host_modprobe_vendor());
+	EXPECT_EQ(0, mg_rmmod());
+	munmap(leaver.zeros, ZEROS_MAX);
 }
 
 FIXTURE(hole) {
