@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 
 #include "kselftest_harness.h"
+#include "lib/nested.h"
 #include "lib/probe.h"
 #include "lib/row.h"
 
@@ -17,6 +18,7 @@
 #define CPUID_FSGSBASE		1u		/* EBX of 7 */
 #define CPUID_RDTSCP		(1u << 27)	/* EDX of 0x80000001 */
 #define EFER_SCE		1ull
+#define EFER_SVME		(1ull << 12)
 #define XSS_CET			(3ull << 11)
 #define APIC_BASE_X2		(1ull << 10)
 #define X86_REG_TYPE_MSR	2ull
@@ -217,6 +219,26 @@ TEST_F(limit, the_vmms_one_reg)
 	expect_unseen(_metadata, &self->table, &start);
 }
 
+#define SMBASE		0x30000
+#define SMM_MISSING	"KVM here has no system-management mode (CONFIG_KVM_SMM)"
+
+static bool has_smm(struct vm *vm)
+{
+	return ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_X86_SMM);
+}
+
+/* In system-management mode the guest sees another address space, the same to us. */
+static bool set_smm_handler(struct vm *vm, const uint8_t *handler, size_t size)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = 1 << 16, .memory_size = GUEST_MEM_SIZE,
+		.userspace_addr = (uintptr_t)vm->mem,
+	};
+
+	memcpy(vm->mem + SMBASE + 0x8000, handler, size);
+	return !ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region);
+}
+
 /* From system-management mode the guest's firmware returns with an EFER of its choice. */
 TEST_F(limit, rsm_writes_efer)
 {
@@ -224,24 +246,47 @@ TEST_F(limit, rsm_writes_efer)
 	static const uint8_t handler[] = {
 		0x67, 0x66, 0x81, 0x25, 0xd0, 0xfe, 0x03, 0x00, 0xfe, 0xff, 0xff, 0xff, 0x0f, 0xaa,
 	};
-	const uint32_t smbase = 0x30000;
-	/* In system-management mode the guest sees another address space, the same to us. */
-	struct kvm_userspace_memory_region region = {
-		.slot = 1 << 16, .memory_size = GUEST_MEM_SIZE,
-		.userspace_addr = (uintptr_t)self->table.vm->mem,
-	};
 	struct mg_stats start;
 
-	if (!ioctl(self->table.vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_X86_SMM))
-		SKIP(return, "KVM here has no system-management mode (CONFIG_KVM_SMM)");
-	ASSERT_EQ(0, ioctl(self->table.vm->fd, KVM_SET_USER_MEMORY_REGION, &region));
-	memcpy(self->table.vm->mem + smbase + 0x8000, handler, sizeof(handler));
+	if (!has_smm(self->table.vm))
+		SKIP(return, SMM_MISSING);
+	ASSERT_TRUE(set_smm_handler(self->table.vm, handler, sizeof(handler)));
 	use_policy(_metadata, "0xc0000080 deny deny");
 	ASSERT_EQ(EFER_SCE, msr_of(_metadata, self->vcpu, MSR_EFER) & EFER_SCE);
 	start = mg_stats();
 	ASSERT_EQ(0, ioctl(self->vcpu->fd, KVM_SMI));
 	EXPECT_EQ(0, RUN(self->vcpu, 0, 0, 0, 0x90).vector);
 	EXPECT_EQ(0, msr_of(_metadata, self->vcpu, MSR_EFER) & EFER_SCE);
+	expect_unseen(_metadata, &self->table, &start);
+}
+
+/*
+ * So can a guest's kernel, where the firmware has left SMBASE in plain memory, and set a bit that a
+ * rule keeps it from setting by WRMSR: here the way into SVM, which must be in the guest's CPUID.
+ */
+TEST_F(limit, rsm_opens_svm)
+{
+	/* OR DWORD [SMBASE + 0xfed0], EFER.SVME; RSM; in real mode */
+	static const uint8_t handler[] = {
+		0x67, 0x66, 0x81, 0x0d, 0xd0, 0xfe, 0x03, 0x00, 0x00, 0x10, 0x00, 0x00, 0x0f, 0xaa,
+	};
+	struct mg_stats start;
+	uint64_t efer;
+
+	if (!has_smm(self->table.vm))
+		SKIP(return, SMM_MISSING);
+	if (nested_is_vmx() || !nested_works(self->table.vm))
+		SKIP(return, "no SVM for guests here");
+	ASSERT_TRUE(set_smm_handler(self->table.vm, handler, sizeof(handler)));
+	efer = msr_of(_metadata, self->vcpu, MSR_EFER) & ~EFER_SVME;
+	ASSERT_TRUE(vcpu_set_msr(self->vcpu, MSR_EFER, efer));
+	use_policy(_metadata, "0xc0000080 allow mask=~0x1000,deny");
+	EXPECT_EQ(VECTOR_GP, guest_wrmsr(self->vcpu, MSR_EFER, efer | EFER_SVME).vector);
+	EXPECT_EQ(efer, msr_of(_metadata, self->vcpu, MSR_EFER));
+	start = mg_stats();
+	ASSERT_EQ(0, ioctl(self->vcpu->fd, KVM_SMI));
+	EXPECT_EQ(0, RUN(self->vcpu, 0, 0, 0, 0x90).vector);
+	EXPECT_EQ(efer | EFER_SVME, msr_of(_metadata, self->vcpu, MSR_EFER));
 	expect_unseen(_metadata, &self->table, &start);
 }
 

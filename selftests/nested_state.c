@@ -339,7 +339,7 @@ TEST_F(svm, vmcb_efer)
 	EXPECT_EQ(VECTOR_GP, l2_wrmsr(vcpu, MSR_EFER, efer).vector);
 }
 
-/* The way in is an MSR, so a rule closes it, whatever the VMM and the firmware do. */
+/* The way in is an MSR, so a rule closes it, but for RSM: limits.c, rsm_opens_svm. */
 TEST_F(svm, enablement_denied)
 {
 	struct vcpu *vcpu = self->table.vcpu;
