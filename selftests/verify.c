@@ -178,7 +178,7 @@ TEST_F(verify, everything_x2apic)
 
 /**
  * struct leaver - a vCPU's thread that stays in the kernel while its VM goes
- * @vm:     the VM that it makes and has run once
+ * @vm:     the VM that it has run once
  * @zeros:  where it reads zeros to, a small file mapped many times over
  * @size:   how much
  * @state:  how far it is
@@ -235,7 +235,6 @@ static void *run_leaver(void *arg)
 {
 	struct leaver *leaver = arg;
 
-	leaver->vm = vm_create(1, 0);
 	guest_rdmsr(&leaver->vm->vcpus[0], MSR_EFER);
 	__atomic_store_n(&leaver->state, LEAVER_READS, __ATOMIC_SEQ_CST);
 	read_zeros(leaver->zeros, leaver->size);
@@ -270,6 +269,7 @@ TEST(vendor_module_is_pinned)
 		_exit(err || result.nr != 1);
 	}
 	ASSERT_LT(0, asker);
+	leaver.vm = vm_create(1, 0);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, run_leaver, &leaver));
 	while (__atomic_load_n(&leaver.state, __ATOMIC_SEQ_CST) == LEAVER_STARTS)
 		usleep(1000);
