@@ -270,6 +270,7 @@ TEST_F(limit, rsm_opens_svm)
 	static const uint8_t handler[] = {
 		0x67, 0x66, 0x81, 0x0d, 0xd0, 0xfe, 0x03, 0x00, 0x00, 0x10, 0x00, 0x00, 0x0f, 0xaa,
 	};
+	struct mg_event event;
 	struct mg_stats start;
 	uint64_t efer;
 
@@ -282,6 +283,7 @@ TEST_F(limit, rsm_opens_svm)
 	ASSERT_TRUE(vcpu_set_msr(self->vcpu, MSR_EFER, efer));
 	use_policy(_metadata, "0xc0000080 allow mask=~0x1000,deny");
 	EXPECT_EQ(VECTOR_GP, guest_wrmsr(self->vcpu, MSR_EFER, efer | EFER_SVME).vector);
+	ASSERT_TRUE(mg_next_event(self->table.listener, &event, 2000));
 	EXPECT_EQ(efer, msr_of(_metadata, self->vcpu, MSR_EFER));
 	start = mg_stats();
 	ASSERT_EQ(0, ioctl(self->vcpu->fd, KVM_SMI));
