@@ -12,10 +12,13 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "lib/host.h"
 #include "lib/row.h"
+
+#define NO_TYPES	"this kernel has no BTF of kvm.ko (CONFIG_DEBUG_INFO_BTF_MODULES)"
 
 /* The last letter becomes this one. */
 #define STRANGE	'#'
@@ -195,6 +198,11 @@ TEST_F(unknown, kvm_is_no_module)
 		       "KVM is built into this kernel");
 }
 
+static bool has_types(void)
+{
+	return !access("/sys/kernel/btf/kvm", R_OK);
+}
+
 /* A function of the name that we want, with other arguments or another result. */
 TEST_F_TIMEOUT(unknown, functions_of_another_type, 120)
 {
@@ -216,6 +224,8 @@ TEST_F_TIMEOUT(unknown, functions_of_another_type, 120)
 		{ "bool (struct kvm *, u32)", "bool (struct kvm *)", "kvm_make_all_cpus_request" },
 	};
 
+	if (!has_types())
+		SKIP(return, NO_TYPES);
 	for (unsigned int i = 0; i < ARRAY_SIZE(types); i++)
 		expect_refusal(_metadata, &self->image, types[i].ours, types[i].other, -ENOEXEC,
 			       types[i].words);
@@ -224,6 +234,8 @@ TEST_F_TIMEOUT(unknown, functions_of_another_type, 120)
 /* KVM's table of operations is not the one of the headers. */
 TEST_F(unknown, structure_of_another_layout)
 {
+	if (!has_types())
+		SKIP(return, NO_TYPES);
 	expect_refusal(_metadata, &self->image, "get_cs_db_l_bits", "get_idt", -ENOEXEC,
 		       "struct kvm_x86_ops of this kernel's kvm.ko has no get_idt at byte ");
 	expect_refusal(_metadata, &self->image, "x86_exception", "kvm_x86_ops", -ENOEXEC,
