@@ -40,9 +40,8 @@ static void take_down(void)
 {
 	mg_guard_disarm();
 	mg_hooks_detach_trampolines();
-	mg_vm_recalc_all();
+	/* What comes online meanwhile may not have met the observers, so it waits first. */
 	mg_vm_wait_for_creations();
-	/* Also those that came online meanwhile and have not met the observers. */
 	mg_vm_recalc_all();
 	mg_hooks_detach_observers();
 	/* Listeners get what is pending before they go. */

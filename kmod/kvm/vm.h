@@ -109,8 +109,8 @@ bool mg_kvm_virtualizes_apic(void);
 /**
  * mg_vm_wait_for_creations - wait until no vCPU is being created
  *
- * At unload, between mg_vm_recalc_all() and the detaching of the vcpu-created hook: a vCPU that
- * computed its first bitmap under our answers is told by that hook to compute it anew.
+ * At unload, before mg_vm_recalc_all() and the detaching of the vcpu-created hook: a vCPU that
+ * computed its first bitmap under our answers is online then and told, or that hook tells it.
  *
  * Context: may sleep, some seconds at most.
  */
