@@ -106,15 +106,11 @@ static void publish(struct published *new)
 	call_srcu(&mg_srcu, &old->rcu, free_published);
 }
 
-/* SDM Vol. 3A, 12.12 "Extended XAPIC (x2APIC)": the range reserved for it */
-#define X2APIC_FIRST	0x800
-#define X2APIC_LAST	0x8ff
-
 static const char apic_warning[] =
 	"guards x2APIC registers, which the hardware serves itself on this host; msrguard intercepts them, untested: to be sure, load kvm_intel with enable_apicv=0 or kvm_amd with avic=0";
 
 /* Rules that this host may not keep, filled in by doubtful_rules() under publish_lock. */
-static const struct mg_rule *doubtful[X2APIC_LAST - X2APIC_FIRST + 1];
+static const struct mg_rule *doubtful[MG_X2APIC_LAST - MG_X2APIC_FIRST + 1];
 
 /*
  * Fill @rules with the rules that guard x2APIC registers, each once. A range with others inside
@@ -126,7 +122,7 @@ static unsigned int find_apic_rules(const struct mg_policy *policy, const struct
 	unsigned int nr = 0, i;
 	u32 index;
 
-	for (index = X2APIC_FIRST; index <= X2APIC_LAST; index++) {
+	for (index = MG_X2APIC_FIRST; index <= MG_X2APIC_LAST; index++) {
 		rule = mg_policy_find(policy, index);
 		if (!mg_rule_guards(rule, MG_READ) && !mg_rule_guards(rule, MG_WRITE))
 			continue;

@@ -33,6 +33,10 @@ static inline void mg_leave(int token)
 	srcu_read_unlock(&mg_srcu, token);
 }
 
+/* SDM Vol. 3A, 12.12 "Extended XAPIC (x2APIC)": the range of MSRs reserved for it */
+#define MG_X2APIC_FIRST	0x800
+#define MG_X2APIC_LAST	0x8ff
+
 /**
  * struct mg_ruling - what is in force for one MSR
  * @rule:       the rule

@@ -118,7 +118,7 @@ bool mg_bitmap_of_encrypted(struct kvm_vcpu *vcpu)
 	if (!boot_cpu_has(X86_FEATURE_SVM))
 		return false;
 	tail = svm_tail(vcpu);
-	return tail && (mg_vmcb_is_sev_es(tail->vmcb01));
+	return tail && mg_vmcb_is_sev_es(tail->vmcb01);
 }
 
 static bool find_svm(struct kvm_vcpu *vcpu, struct hw_bitmap *bitmap)
@@ -199,14 +199,15 @@ static unsigned long intercepted(const struct hw_bitmap *bitmap, enum mg_dir dir
 	       (unsigned long)gather(READ_ONCE(pair[1]) >> dir) << 32;
 }
 
-/* SDM Vol. 3A, 12.12 "Extended XAPIC (x2APIC)": 0x800 to 0x8ff are reserved for it. */
-#define X2APIC_FIRST_WORD	(0x800 / BITS_PER_LONG)
-#define X2APIC_LAST_WORD	(0x8ff / BITS_PER_LONG)
+static bool is_x2apic_word(unsigned int word)
+{
+	return word >= MG_X2APIC_FIRST / BITS_PER_LONG && word <= MG_X2APIC_LAST / BITS_PER_LONG;
+}
 
 /* Which of them must be intercepted. */
 static unsigned long wanted(const struct hw_bitmap *bitmap, enum mg_dir dir, unsigned int word)
 {
-	if (bitmap->is_l2_apic && word >= X2APIC_FIRST_WORD && word <= X2APIC_LAST_WORD)
+	if (bitmap->is_l2_apic && is_x2apic_word(word))
 		return 0;
 	return READ_ONCE(mg_live.bits[dir][word]);
 }

@@ -63,12 +63,12 @@ enum mg_caller mg_caller_of_hook(const struct mg_call *call)
 }
 
 /*
- * Whether the rule that is in force for an encrypted guest can be kept by an intercept. What KVM
- * would pass through has its value in the guest's encrypted save area. KVM takes it from there for
- * no exit, and sev_es_prevent_msr_access() forbids an access for as long as there is no intercept
- * only: let through, a read would give KVM's stale copy and a write would be lost, or worse
- * (svm_update_lbrv() takes a DEBUGCTL that turns LBRs off for a bug of KVM's and ends the VM). So
- * an access can be refused, or left to the hardware, and nothing in between.
+ * Whether the rule in force can be kept for an encrypted guest. An MSR that KVM would pass through
+ * has its value in the guest's encrypted save area, where KVM's emulation does not reach. KVM
+ * guards itself against emulating it only while it is not intercepted
+ * (sev_es_prevent_msr_access()). So an access that we intercepted and let through would read
+ * KVM's stale copy, or lose a write, or worse: to svm_update_lbrv(), a DEBUGCTL that turns LBRs off
+ * is a bug of KVM's, which ends the VM. It can be refused, or left to the hardware.
  */
 static bool can_be_kept(u32 index, enum mg_dir dir)
 {

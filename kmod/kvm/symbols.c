@@ -351,7 +351,7 @@ struct module *mg_symbol_get_vendor(void)
 
 	/* Modules are freed after an RCU grace period. */
 	preempt_disable();
-	mod = static_call(mg_module_address)((unsigned long)mg_kvm_x86_ops->get_cpl);
+	mod = mg_symbol_vendor();
 	if (mod && !try_module_get(mod))
 		mod = NULL;
 	preempt_enable();

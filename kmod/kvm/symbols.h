@@ -53,8 +53,8 @@ extern bool *mg_kvm_enable_apicv;
  * mg_symbols_resolve - find everything and see that it is what we take it for, or say what is not
  *
  * Context: may sleep.
- * Return: 0, or after a message that names the symbol: -ENOENT if it is missing, -ENOEXEC if it
- * is of another type, or may be a way to an MSR that this build does not know, -EOPNOTSUPP if
+ * Return: 0, or after a message that names the symbol: -ENOENT if it is missing, -EINVAL if it
+ * is there more than once, -ENOEXEC if it is of another type, or may be a way to an MSR that this build does not know, -EOPNOTSUPP if
  * this kernel cannot be guarded at all.
  */
 int mg_symbols_resolve(void);
