@@ -70,7 +70,10 @@ struct fold_table {
 static unsigned int window_ms = WINDOW_DEFAULT_MS;
 static struct workqueue_struct *tellers;
 
-/* Accesses that were gathered, and those of them that were told; the difference is pending. */
+/*
+ * Accesses that were gathered, and those of them that were told and whose delivery has been
+ * counted; the difference is pending.
+ */
 static DEFINE_PER_CPU(u64, gathered);
 static DEFINE_PER_CPU(u64, told);
 
@@ -91,7 +94,10 @@ u64 mg_report_pending(void)
 {
 	u64 done = mg_sum_per_cpu(&told);
 
-	/* In this order: what is told in between must not make it negative. */
+	/*
+	 * In this order: what is told in between must not make it negative; and who sees none
+	 * pending sees how they were delivered in what he reads next. Pairs with mark_told().
+	 */
 	smp_rmb();
 	return mg_sum_per_cpu(&gathered) - done;
 }
@@ -251,6 +257,7 @@ static u64 collect(struct mg_account *account, struct fold *fold, struct fold *o
 			nr = fold->pending;
 			*out = *fold;
 			fold->pending = 0;
+			account->telling = nr;
 		} else {
 			give_back(account, fold);
 		}
@@ -259,10 +266,20 @@ static u64 collect(struct mg_account *account, struct fold *fold, struct fold *o
 	return nr;
 }
 
+/* Only after it has been told: until then an access is neither delivered nor lost. */
+static void mark_told(struct mg_account *account, u64 nr)
+{
+	spin_lock(&account->lock);
+	account->telling = 0;
+	spin_unlock(&account->lock);
+	/* The counts of what was delivered and lost come first, see mg_report_pending(). */
+	smp_wmb();
+	this_cpu_add(told, nr);
+}
+
 static void tell_fold(struct fold *fold, u64 nr)
 {
 	struct mg_event *event = &fold->event;
-	u64 seq;
 
 	event->access = &fold->access;
 	event->verdict = &fold->verdict;
@@ -273,26 +290,24 @@ static void tell_fold(struct fold *fold, u64 nr)
 	event->value_known = fold->access.dir == MG_WRITE || fold->access.old_known;
 	if (fold->access.dir == MG_READ)
 		fold->access.value = fold->access.old;
-	seq = mg_report_number(nr);
-	this_cpu_add(told, nr);
-	mg_report_tell(event, seq);
+	mg_report_tell(event, mg_report_number(nr));
 }
 
 static void tell_overflow(struct mg_account *account)
 {
-	u64 nr, seq;
 	u32 pid;
+	u64 nr;
 
 	spin_lock(&account->lock);
 	nr = account->overflow;
 	account->overflow = 0;
+	account->telling = nr;
 	pid = account->pid;
 	spin_unlock(&account->lock);
 	if (!nr)
 		return;
-	seq = mg_report_number(nr);
-	this_cpu_add(told, nr);
-	mg_report_tell_lost(account->id, pid, nr, seq);
+	mg_report_tell_lost(account->id, pid, nr, mg_report_number(nr));
+	mark_told(account, nr);
 }
 
 static void tell_all(struct mg_account *account, struct fold *buffer)
@@ -302,8 +317,10 @@ static void tell_all(struct mg_account *account, struct fold *buffer)
 
 	for (i = 0; READ_ONCE(account->table) && i < NR_FOLDS; i++) {
 		nr = collect(account, &account->table->folds[i], buffer);
-		if (nr)
-			tell_fold(buffer, nr);
+		if (!nr)
+			continue;
+		tell_fold(buffer, nr);
+		mark_told(account, nr);
 	}
 	tell_overflow(account);
 }
@@ -390,7 +407,7 @@ u64 mg_account_pending(struct mg_account *account)
 	u64 nr;
 
 	spin_lock(&account->lock);
-	nr = account->overflow;
+	nr = account->overflow + account->telling;
 	for (i = 0; account->table && i < NR_FOLDS; i++)
 		if (account->table->folds[i].used)
 			nr += account->table->folds[i].pending;

@@ -107,6 +107,7 @@ struct fold_table;
  * @table:    the folds, NULL before the first
  * @nr_used:  how many are in use
  * @overflow: accesses that found no fold and were not told yet
+ * @telling:  accesses that are on their way to the listeners, and in neither any more
  * @tell:     tells what is pending, at the end of each window
  * @close:    tells the rest and frees the account
  */
@@ -118,6 +119,7 @@ struct mg_account {
 	struct fold_table *table;
 	unsigned int nr_used;
 	u64 overflow;
+	u64 telling;
 	struct delayed_work tell;
 	struct work_struct close;
 };

@@ -29,11 +29,13 @@ static int put_stats(struct sk_buff *skb)
 		{ MSRGUARD_A_STATS_QUIET, MG_COUNT_QUIET },
 		{ MSRGUARD_A_STATS_OVERFLOWED, MG_COUNT_OVERFLOWED },
 	};
+	/* Before the others: an answer with none pending counts all that was delivered or lost. */
+	u64 pending = mg_report_pending();
 	const struct {
 		int attr;
 		u64 value;
 	} values[] = {
-		{ MSRGUARD_A_STATS_PENDING, mg_report_pending() },
+		{ MSRGUARD_A_STATS_PENDING, pending },
 		{ MSRGUARD_A_STATS_SEQ, mg_report_seq() },
 		{ MSRGUARD_A_STATS_LOST, mg_report_accesses_lost() },
 		{ MSRGUARD_A_STATS_EVENTS_SENT, mg_report_sent() },

@@ -122,7 +122,11 @@ const char *mg_counter_name(enum mg_counter which);
 
 /** mg_report_seq - number of the last access that was told, or would have been to a listener */
 u64 mg_report_seq(void);
-/** mg_report_pending - accesses that are still to be told */
+/**
+ * mg_report_pending - accesses that are still to be told, or being told
+ *
+ * What is not pending has been delivered or is counted as lost: read this first.
+ */
 u64 mg_report_pending(void);
 /** mg_report_sent - events queued to listeners, as far as netlink knows to all of them */
 u64 mg_report_sent(void);

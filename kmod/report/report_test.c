@@ -33,6 +33,10 @@ static struct {
 	enum mg_image_kind image;
 	/* Told as a number, all together. */
 	u64 lost;
+	/* What was pending while netlink had it: of the host, and of this account. */
+	struct mg_account *account;
+	u64 host_pending;
+	u64 vm_pending;
 	/* Numbers that came, by their distance from @first_seq; set twice is counted. */
 	u64 first_seq;
 	unsigned long *seen;
@@ -48,6 +52,10 @@ static enum mg_delivery take_numbers_of(u64 count, u64 seq)
 {
 	u64 i;
 
+	if (netlink.account) {
+		netlink.host_pending = mg_report_pending();
+		netlink.vm_pending = mg_account_pending(netlink.account);
+	}
 	atomic_inc(&netlink.nr_sent);
 	for (i = 0; netlink.seen && i < count; i++)
 		if (test_and_set_bit(seq - i - netlink.first_seq, netlink.seen))
@@ -518,6 +526,50 @@ static void the_last_words_of_an_account(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mg_report_accesses_lost(), lost + 5);
 }
 
+/*
+ * An access is pending until it has been delivered or counted as lost: whoever sees none pending
+ * has all in the numbers that he reads next.
+ */
+static void pending_until_delivered(struct kunit *test)
+{
+	struct mg_account *vm = new_account(test);
+	u64 pending = mg_report_pending();
+	unsigned int i, described = 0;
+	struct one one;
+
+	KUNIT_ASSERT_EQ(test, mg_report_set_window(MG_REPORT_WINDOW_MAX), 0);
+	for (i = 0; i < 5; i++) {
+		make_one(&one, MG_WRITE, MG_DENIED);
+		mg_report(&one.event, vm, describe, &described);
+	}
+	netlink.account = vm;
+	mg_account_tell(vm);
+	mg_report_flush();
+	KUNIT_EXPECT_EQ(test, netlink.count, 4);
+	KUNIT_EXPECT_EQ(test, netlink.host_pending, pending + 4);
+	KUNIT_EXPECT_EQ(test, netlink.vm_pending, 4);
+	KUNIT_EXPECT_EQ(test, mg_report_pending(), pending);
+	KUNIT_EXPECT_EQ(test, mg_account_pending(vm), 0);
+	netlink.account = NULL;
+
+	/* The same for those that are only a number: fewer fit than come. */
+	for (i = 0; i < 200; i++) {
+		make_one(&one, MG_WRITE, MG_DENIED);
+		one.event.pc = i + 1;
+		mg_report(&one.event, vm, describe, &described);
+	}
+	netlink.account = vm;
+	mg_account_tell(vm);
+	mg_report_flush();
+	KUNIT_EXPECT_GT(test, netlink.lost, 0);
+	KUNIT_EXPECT_EQ(test, netlink.host_pending, pending + netlink.lost);
+	KUNIT_EXPECT_EQ(test, netlink.vm_pending, netlink.lost);
+	KUNIT_EXPECT_EQ(test, mg_report_pending(), pending);
+	KUNIT_EXPECT_EQ(test, mg_account_pending(vm), 0);
+	netlink.account = NULL;
+	mg_account_close(vm);
+}
+
 /* Threads that report and a worker that tells, in each other's way: nothing is lost or told twice. */
 static void nothing_is_lost_while_it_folds(struct kunit *test)
 {
@@ -600,6 +652,7 @@ static struct kunit_case report_cases[] = {
 	KUNIT_CASE(different_are_told_apart),
 	KUNIT_CASE(too_many_are_a_number),
 	KUNIT_CASE(the_last_words_of_an_account),
+	KUNIT_CASE(pending_until_delivered),
 	KUNIT_CASE(nothing_is_lost_while_it_folds),
 	KUNIT_CASE(the_window_has_a_limit),
 	{}
