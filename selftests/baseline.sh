@@ -175,7 +175,7 @@ ends()
 	guard=$!
 	SAID="killed after two minutes"
 	if guest_stop; then
-		kill "$guard" 2>/dev/null
+		end_jobs "$guard"
 		GUEST_VMM=
 		return 0
 	fi

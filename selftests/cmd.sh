@@ -315,8 +315,7 @@ test_show_consistent()
 		shown=$(sha256sum <"$WORK/out")
 		[[ $RC == 0 && ( ${shown%% *} == "$one" || ${shown%% *} == "$two" ) ]] || good=0
 	done
-	kill "$changer"
-	wait "$changer" 2>/dev/null || true
+	end_jobs "$changer"
 	ok "show while the policy changes" equal "$good" 1
 }
 
@@ -348,8 +347,7 @@ test_verify()
 	# Whoever else runs on its CPU takes the guest off it.
 	taskset -c 0 bash -c 'while :; do sleep 0.01; done' &
 	until_it has_hole || die "no hole was made"
-	kill $!
-	wait $! 2>/dev/null || true
+	end_jobs $!
 	rmmod bitmap_hole
 	run verify
 	ok "a hole in the bitmap" ended 5
@@ -371,8 +369,7 @@ test_verify()
 	kill -CONT "$guest"
 	run verify --wait 60
 	ok "when it goes on, it matches again" prints ' vcpu 0: matches'
-	kill -KILL "$guest"
-	wait "$guest" 2>/dev/null || true
+	end_jobs "$guest"
 	run verify "pid:$guest"
 	ok "verify after its end" ended 1 'no VM of this host has'
 }

@@ -35,11 +35,8 @@ fi
 
 cleanup()
 {
-	local job
-	for job in $(jobs -p); do
-		kill "$job" 2>/dev/null || true
-	done
-	wait
+	# shellcheck disable=SC2046 # words
+	end_jobs $(jobs -p)
 	[[ ! -d /sys/module/msrguard ]] || rmmod msrguard || true
 	rm -rf "$WORK" "$KEPT"
 }

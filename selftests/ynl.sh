@@ -30,11 +30,8 @@ RC=0
 
 cleanup()
 {
-	local job
-	for job in $(jobs -p); do
-		kill "$job" 2>/dev/null || true
-	done
-	wait
+	# shellcheck disable=SC2046 # words
+	end_jobs $(jobs -p)
 	[[ ! -d /sys/module/msrguard ]] || rmmod msrguard || true
 	rm -rf "$WORK"
 }
@@ -107,8 +104,7 @@ if [[ $(uname -r) != 6.1.* ]]; then
 	ok "says why, and which attribute it is" grep -q "no VM has this id.*'bad-attr': '\.id'" "$WORK/out"
 fi
 
-kill "$guest"
-wait "$guest" 2>/dev/null || true
+end_jobs "$guest"
 
 # subscribed SECONDS: in the background, when events reach it; sets LISTENER.
 subscribed()

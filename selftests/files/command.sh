@@ -29,12 +29,8 @@ NOBODY=(setpriv --reuid=65534 --regid=65534 --clear-groups --)
 
 cleanup()
 {
-	local job
-	for job in $(jobs -p); do
-		kill -CONT "$job" 2>/dev/null || true
-		kill "$job" 2>/dev/null || true
-	done
-	wait
+	# shellcheck disable=SC2046 # words
+	end_jobs $(jobs -p)
 	[[ ! -d /sys/module/bitmap_hole ]] || rmmod bitmap_hole || true
 	[[ ! -d /sys/module/msrguard ]] || rmmod msrguard || true
 	rm -rf "$WORK"

@@ -52,6 +52,19 @@ say_output()
 	head -n 20 "$WORK/err" | cut -c1-500 | sed 's/^/# stderr: /'
 }
 
+# end_jobs PID...: jobs of this shell. Not by TERM: bash has a handler for it once there is a trap on
+# EXIT, a job has that handler until it calls exec, and a signal that comes in between is lost (of
+# sleeps killed right after their start, 276 of 61196 lived on). TERM is for programs that have
+# something to tidy up and have run for a while.
+end_jobs()
+{
+	local pid
+	for pid; do
+		kill -KILL "$pid" 2>/dev/null || true
+		wait "$pid" 2>/dev/null || true
+	done
+}
+
 # end_tests: the plan and the sum; fails if a test has.
 end_tests()
 {
