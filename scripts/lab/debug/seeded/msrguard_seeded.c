@@ -72,11 +72,16 @@ static void rcu_outside(void)
 	pr_info("read without being a reader: %d\n", *rcu_dereference(published));
 }
 
+static void on_timer(struct timer_list *timer)
+{
+}
+
 static void free_active_timer(void)
 {
 	struct timer_list *timer = kmalloc(sizeof(*timer), GFP_KERNEL);
 
-	timer_setup(timer, NULL, 0);
+	/* Without a function it would be one that has been shut down, and is never queued. */
+	timer_setup(timer, on_timer, 0);
 	mod_timer(timer, jiffies + 1000 * HZ);
 	kfree(timer);
 }
