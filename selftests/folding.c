@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "kselftest_harness.h"
+#include "lib/host.h"
 #include "lib/row.h"
 
 /* Long enough for a test to do its accesses within one, also on a slow host. */
@@ -33,15 +34,10 @@ FIXTURE_TEARDOWN(folding)
 	table_down(&self->table);
 }
 
-static unsigned int patience(void)
-{
-	return getenv("MSRGUARD_PATIENCE") ? atoi(getenv("MSRGUARD_PATIENCE")) : 1;
-}
-
 /* Nothing is to come any more; false if that takes far longer than a window. */
 static bool all_told(void)
 {
-	for (unsigned int i = 0; i < 100 * patience(); i++) {
+	for (unsigned int i = 0; i < 100 * host_patience(); i++) {
 		if (!mg_stats().pending)
 			return true;
 		usleep(100000);
@@ -68,7 +64,7 @@ TEST_F(folding, alike_are_told_together)
 	EXPECT_TRUE(first.has_old);
 	EXPECT_EQ(KGS_A, first.old);
 
-	ASSERT_TRUE(mg_next_event(self->table.listener, &rest, 4 * WINDOW_MS * patience()));
+	ASSERT_TRUE(mg_next_event(self->table.listener, &rest, 4 * WINDOW_MS * host_patience()));
 	ASSERT_TRUE(all_told());
 	/* On a slow host the window may end among them. */
 	while (rest.seq < start.sequence + times) {
@@ -222,7 +218,7 @@ TEST_F(folding, the_last_words_of_a_vm)
 	EXPECT_EQ(6, mg_stats().pending);
 	id = event.vm_id;
 	vm_free(vm);
-	ASSERT_TRUE(mg_next_event(self->table.listener, &event, 20000 * patience()));
+	ASSERT_TRUE(mg_next_event(self->table.listener, &event, 20000 * host_patience()));
 	EXPECT_EQ(6, event.count);
 	EXPECT_EQ(id, event.vm_id);
 	EXPECT_EQ(7, mg_stats_since(&start).sequence);
@@ -266,7 +262,7 @@ TEST_F_TIMEOUT(folding, unload_in_a_storm, 240)
 		for (unsigned int i = 0; i < ARRAY_SIZE(vms); i++)
 			guest_spin_start(&vms[i]->vcpus[0], OP_WRMSR, MSR_KERNEL_GS_BASE, 1);
 		for (unsigned int i = 0; i < ARRAY_SIZE(vms); i++)
-			ASSERT_TRUE(spin_wait_faults(&vms[i]->vcpus[0], 50, 20000 * patience()));
+			ASSERT_TRUE(spin_wait_faults(&vms[i]->vcpus[0], 50, 20000 * host_patience()));
 		mg_drain(self->table.listener);
 		ASSERT_EQ(0, mg_rmmod());
 		for (unsigned int i = 0; i < ARRAY_SIZE(vms); i++)
@@ -368,7 +364,7 @@ static long slab_kb(void)
 TEST_F_TIMEOUT(folding, storm_is_counted_to_the_last, 1200)
 {
 	const char *wanted = getenv("MSRGUARD_STORM");
-	uint64_t nr = wanted && *wanted ? strtoull(wanted, NULL, 0) : STORM / patience();
+	uint64_t nr = wanted && *wanted ? strtoull(wanted, NULL, 0) : STORM / host_patience();
 	struct storm storms[2] = {
 		{ .vm = self->table.vm, .msr = MSR_KERNEL_GS_BASE, .nr = nr },
 		{ .vm = vm_create(1, 0), .msr = MSR_CSTAR, .nr = nr },

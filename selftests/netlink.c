@@ -86,11 +86,6 @@ TEST_F(netlink, stats)
 		  now.quiet + now.sequence + now.pending);
 }
 
-static unsigned int patience(void)
-{
-	return getenv("LAB_PATIENCE") ? atoi(getenv("LAB_PATIENCE")) : 1;
-}
-
 /* What gathers is pending, of the host and of its VM, and then is not. */
 TEST_F(netlink, pending)
 {
@@ -577,7 +572,7 @@ TEST_F(netlink, ten_listeners)
 	ASSERT_EQ(0, mg_set_window(300));
 	for (unsigned int n = 0; n < nr; n++)
 		guest_wrmsr(self->table.vcpu, MSR_KERNEL_GS_BASE, n);
-	for (unsigned int n = 0; n < 100 * patience() && mg_stats().pending; n++)
+	for (unsigned int n = 0; n < 100 * host_patience() && mg_stats().pending; n++)
 		usleep(100000);
 	d = mg_stats_since(&start);
 	EXPECT_EQ(0, d.pending);

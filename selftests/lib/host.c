@@ -81,6 +81,14 @@ const char *host_vendor(void)
 	return getenv("LAB_VENDOR_MODULE") ?: "kvm_amd";
 }
 
+unsigned int host_patience(void)
+{
+	const char *patience = getenv("MSRGUARD_PATIENCE");
+	int times = patience ? atoi(patience) : 1;
+
+	return times > 0 ? times : 1;
+}
+
 bool host_kernel_since(unsigned int major, unsigned int minor)
 {
 	unsigned int has_major, has_minor;

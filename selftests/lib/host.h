@@ -23,6 +23,9 @@ char *host_read(const char *path);
 int host_insmod(const char *path, const char *params);
 int host_rmmod(const char *name);
 
+/* How many times slower this host may be than a stock kernel under QEMU; limits grow with it. */
+unsigned int host_patience(void);
+
 /* Whether the kernel is of version @major.@minor or later. */
 bool host_kernel_since(unsigned int major, unsigned int minor);
 
