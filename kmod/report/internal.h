@@ -107,7 +107,7 @@ struct fold_table;
  * @table:    the folds, NULL before the first
  * @nr_used:  how many are in use
  * @overflow: accesses that found no fold and were not told yet
- * @telling:  accesses that are on their way to the listeners, and in neither any more
+ * @telling:  accesses taken out of a fold or of @overflow and on their way to the listeners
  * @tell:     tells what is pending, at the end of each window
  * @close:    tells the rest and frees the account
  */
