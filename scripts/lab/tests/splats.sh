@@ -45,9 +45,9 @@ complains()
 # race FRAME... -- FRAME...: a report of KCSAN with two stacks, innermost function first.
 race()
 {
-	local rule='==================================================================' access=write frame
+	local rule='==================================================================' frame
 	printf '%s\nBUG: KCSAN: data-race in one / other\n\n' "$rule"
-	printf '%s to 0xffff888100219cf8 of 8 bytes by task 7 on cpu 0:\n' "$access"
+	printf 'write to 0xffff888100219cf8 of 8 bytes by task 7 on cpu 0:\n'
 	for frame; do
 		if [[ $frame == -- ]]; then
 			printf '\nread to 0xffff888100219cf8 of 8 bytes by task 8 on cpu 1:\n'
