@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The policy engine: canonical text, look-up, intercept map, verdicts, editing.
- * Bad input is in error_test.c, random policies and failing memory in model_test.c.
+ * Bad input is in error_test.c, random policies in model_test.c, large ones in many_test.c,
+ * failing memory in memory_test.c.
  */
 #include <linux/bitmap.h>
-#include <linux/ktime.h>
-#include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/prandom.h>
 #include <linux/string.h>
 
 #include "policy_test.h"
@@ -586,72 +584,6 @@ static void freeing_nothing(struct kunit *test)
 	mg_policy_free(NULL);
 }
 
-#define MANY		100000
-#define MANY_SINGLES	90000
-/* A stride that is odd takes every index once before it comes back. */
-#define STRIDE		0x9e3779b1u
-
-static void free_text(void *text)
-{
-	kvfree(text);
-}
-
-static void a_hundred_thousand_rules(struct kunit *test)
-{
-	size_t room = MANY * 48 + 64, len;
-	char *text = kvmalloc(room, GFP_KERNEL);
-	struct mg_policy *policy, *again;
-	const struct mg_rule *rule;
-	ktime_t start;
-	u32 i;
-
-	KUNIT_ASSERT_NOT_NULL(test, text);
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, free_text, text));
-
-	/* Singles below 2^31 in no order, ranges of 16 above, the higher first. */
-	len = scnprintf(text, room, "default deny deny\n");
-	for (i = 0; i < MANY_SINGLES; i++)
-		len += scnprintf(text + len, room - len, "0x%x allow deny\n",
-				 (i * STRIDE) >> 1);
-	for (; i < MANY; i++)
-		len += scnprintf(text + len, room - len, "0x%x-0x%x deny allow\n",
-				 U32_MAX - 32 * (i - MANY_SINGLES) - 15,
-				 U32_MAX - 32 * (i - MANY_SINGLES));
-	KUNIT_ASSERT_LT(test, len, room - 1);
-
-	start = ktime_get();
-	policy = mg_test_policy(test, text);
-	kunit_info(test, "%u rules in no order loaded in %lld ms", MANY,
-		   ktime_ms_delta(ktime_get(), start));
-	/* Quadratic time would take minutes. */
-	KUNIT_EXPECT_LT(test, ktime_ms_delta(ktime_get(), start), 10000);
-	KUNIT_EXPECT_EQ(test, mg_policy_nr_rules(policy), MANY);
-
-	start = ktime_get();
-	again = mg_test_policy(test, mg_test_text(policy));
-	kunit_info(test, "the same in canonical order in %lld ms",
-		   ktime_ms_delta(ktime_get(), start));
-	KUNIT_EXPECT_MEMEQ(test, mg_policy_hash(policy), mg_policy_hash(again), MG_HASH_LEN);
-
-	start = ktime_get();
-	for (i = 0; i < MANY_SINGLES; i++) {
-		rule = mg_policy_find(policy, (i * STRIDE) >> 1);
-		if (rule->first != (i * STRIDE) >> 1 || rule->last != rule->first)
-			KUNIT_FAIL(test, "single %u not found", i);
-	}
-	for (; i < MANY; i++) {
-		u32 last = U32_MAX - 32 * (i - MANY_SINGLES);
-
-		rule = mg_policy_find(policy, last - 7);
-		if (rule->first != last - 15 || rule->last != last)
-			KUNIT_FAIL(test, "range %u not found", i);
-		if (!mg_policy_find(policy, last - 16)->is_default)
-			KUNIT_FAIL(test, "something below range %u", i);
-	}
-	kunit_info(test, "%u look-ups in %lld us", 2 * MANY - MANY_SINGLES,
-		   ktime_us_delta(ktime_get(), start));
-}
-
 static struct kunit_case policy_cases[] = {
 	KUNIT_CASE_PARAM(canonical_text, text_gen_params),
 	KUNIT_CASE(hash_is_sha256_of_the_text),
@@ -670,7 +602,6 @@ static struct kunit_case policy_cases[] = {
 	KUNIT_CASE(add),
 	KUNIT_CASE(remove),
 	KUNIT_CASE(freeing_nothing),
-	KUNIT_CASE(a_hundred_thousand_rules),
 	{}
 };
 
