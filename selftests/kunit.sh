@@ -19,7 +19,7 @@ echo "TAP version 13"
 for need in "modprobe kunit enable=1" "test -f modules/msrguard_test.ko"; do
 	if ! said=$($need 2>&1); then
 		echo "1..1"
-		echo "not ok 1 $need: ${said:-no}"
+		echo "not ok 1 $need: ${said//$'\n'/; }"
 		exit 1
 	fi
 done
