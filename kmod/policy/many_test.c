@@ -67,11 +67,12 @@ static void a_hundred_thousand_rules(struct kunit *test)
 
 	/*
 	 * 20 times as many, sorted, take some 30 times as long, and would take 400 times as long
-	 * if each was compared with each. Seconds would tell how slow the machine is.
+	 * if each was compared with each; the rest is for a machine that is busy at the wrong
+	 * moment. Seconds would tell how slow it is.
 	 */
 	some = load_many(test, MANY / 20, &policy);
 	many = load_many(test, MANY, &policy);
-	KUNIT_EXPECT_LT(test, many, 100 * some);
+	KUNIT_EXPECT_LT(test, many, 200 * some);
 	KUNIT_EXPECT_EQ(test, mg_policy_nr_rules(policy), MANY);
 
 	start = ktime_get();
