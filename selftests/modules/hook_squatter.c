@@ -8,6 +8,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/ftrace.h>
+#include <linux/kprobes.h>
 #include <linux/linkage.h>
 #include <linux/module.h>
 #include <linux/string.h>
@@ -69,6 +70,22 @@ static void leave_direct(void)
 #endif
 }
 
+/*
+ * Not by ftrace_set_filter(), which makes the name of each function there is to compare it. The
+ * probe is disabled, so nothing is put into the function.
+ */
+static int __init add_function(const char *name)
+{
+	struct kprobe probe = { .symbol_name = name, .flags = KPROBE_FLAG_DISABLED };
+	int err = register_kprobe(&probe);
+
+	if (err)
+		return err;
+	err = ftrace_set_filter_ip(&ops, (unsigned long)probe.addr, 0, 0);
+	unregister_kprobe(&probe);
+	return err;
+}
+
 static int __init squatter_init(void)
 {
 	bool is_shared = !strcmp(kind, "shared");
@@ -81,7 +98,7 @@ static int __init squatter_init(void)
 	if (is_shared)
 		ops.ops_func = share;
 	while (!err && (name = strsep(&names, ",")))
-		err = ftrace_set_filter(&ops, name, strlen(name), 0);
+		err = add_function(name);
 	if (!err && is_direct) {
 		err = take_direct();
 	} else if (!err) {
