@@ -128,6 +128,22 @@ ok "in an interrupt's handler of ours" complains "data-race in one" \
 	< <(race 'f msrguard' asm_sysvec_apic_timer_interrupt g -- h)
 ok "interrupted here, and ours there" complains "data-race in one" \
 	< <(race f asm_sysvec_apic_timer_interrupt 'g msrguard' -- 'h msrguard')
+HOOK=('mg_exit_write msrguard' 'mg_tramp_exit_write msrguard')
+ok "with KVM's function going on through our hook of it" passes \
+	< <(race 'f kvm' 'g kvm' "${HOOK[@]}" 'g kvm' 'h kvm_amd' -- i)
+ok "twice in a stack" passes \
+	< <(race f 'g kvm' "${HOOK[@]}" 'g kvm' 'h kvm' "${HOOK[@]}" 'h kvm' -- i 'g kvm' "${HOOK[@]}" 'g kvm')
+ok "with the hook calling another function" complains "data-race in one" \
+	< <(race 'f kvm' 'other kvm' "${HOOK[@]}" 'g kvm' -- i)
+ok "in the hook" complains "data-race in one" < <(race "${HOOK[@]}" 'g kvm' -- i)
+ok "with a function of that name elsewhere in the stack" complains "data-race in one" \
+	< <(race 'g kvm' 'f kvm' "${HOOK[@]}" 'h kvm' 'g kvm' -- i)
+ok "with another hook's caller below" complains "data-race in one" \
+	< <(race f 'g kvm' "${HOOK[@]}" 'g kvm' 'h msrguard' 'i kvm' -- j)
+ok "with a stack that ends in the hook" complains "data-race in one" \
+	< <(race 'f kvm' 'g kvm' "${HOOK[@]}" -- i)
+ok "and with the last that ends there" complains "data-race in one" \
+	< <(race i -- 'f kvm' 'g kvm' "${HOOK[@]}")
 ok "a report of a race that breaks off" complains "data-race in one" \
 	< <(race 'f msrguard' -- g | head -n 3)
 end_tests
