@@ -26,13 +26,13 @@ static struct {
 	enum mg_delivery answer;
 	atomic_t nr_sent;
 	u64 last_seq;
-	/* Of the last event. */
+	/* Of the last event, whose ever it was where several report at once. */
 	u64 count;
 	u64 value;
 	u64 vm_id;
 	enum mg_image_kind image;
 	/* Told as a number, all together. */
-	u64 lost;
+	atomic64_t lost;
 	/* What was pending while netlink had it: of the host, and of this account. */
 	struct mg_account *account;
 	u64 host_pending;
@@ -61,23 +61,23 @@ static enum mg_delivery take_numbers_of(u64 count, u64 seq)
 		if (test_and_set_bit(seq - i - netlink.first_seq, netlink.seen))
 			atomic_inc(&netlink.twice);
 	if (!netlink.seen)
-		netlink.last_seq = seq;
+		WRITE_ONCE(netlink.last_seq, seq);
 	return netlink.answer;
 }
 
 enum mg_delivery mg_netlink_send(const struct mg_event *event, u64 seq)
 {
-	netlink.count = event->count;
-	netlink.value = event->access->value;
-	netlink.vm_id = event->vm_id;
-	netlink.image = event->image ? event->image->kind : MG_IMAGE_UNKNOWN;
+	WRITE_ONCE(netlink.count, event->count);
+	WRITE_ONCE(netlink.value, event->access->value);
+	WRITE_ONCE(netlink.vm_id, event->vm_id);
+	WRITE_ONCE(netlink.image, event->image ? event->image->kind : MG_IMAGE_UNKNOWN);
 	return take_numbers_of(event->count, seq);
 }
 
 enum mg_delivery mg_netlink_send_lost(u64 vm_id, u32 vm_pid, u64 count, u64 seq)
 {
-	netlink.lost += count;
-	netlink.vm_id = vm_id;
+	atomic64_add(count, &netlink.lost);
+	WRITE_ONCE(netlink.vm_id, vm_id);
 	return take_numbers_of(count, seq);
 }
 
@@ -487,7 +487,7 @@ static void too_many_are_a_number(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mg_account_pending(vm), nr - described);
 	mg_account_tell(vm);
 	mg_report_flush();
-	KUNIT_EXPECT_EQ(test, netlink.lost, nr - described);
+	KUNIT_EXPECT_EQ(test, atomic64_read(&netlink.lost), nr - described);
 	KUNIT_EXPECT_EQ(test, netlink.vm_id, VM_ID);
 	KUNIT_EXPECT_EQ(test, mg_report_seq(), seq + nr);
 	KUNIT_EXPECT_EQ(test, mg_account_counter(NULL, MG_COUNT_OVERFLOWED),
@@ -561,9 +561,9 @@ static void pending_until_delivered(struct kunit *test)
 	netlink.account = vm;
 	mg_account_tell(vm);
 	mg_report_flush();
-	KUNIT_EXPECT_GT(test, netlink.lost, 0);
-	KUNIT_EXPECT_EQ(test, netlink.host_pending, pending + netlink.lost);
-	KUNIT_EXPECT_EQ(test, netlink.vm_pending, netlink.lost);
+	KUNIT_EXPECT_GT(test, atomic64_read(&netlink.lost), 0);
+	KUNIT_EXPECT_EQ(test, netlink.host_pending, pending + atomic64_read(&netlink.lost));
+	KUNIT_EXPECT_EQ(test, netlink.vm_pending, atomic64_read(&netlink.lost));
 	KUNIT_EXPECT_EQ(test, mg_report_pending(), pending);
 	KUNIT_EXPECT_EQ(test, mg_account_pending(vm), 0);
 	netlink.account = NULL;
