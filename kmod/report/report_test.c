@@ -26,7 +26,7 @@ static struct {
 	enum mg_delivery answer;
 	atomic_t nr_sent;
 	u64 last_seq;
-	/* Of the last event, whose ever it was where several report at once. */
+	/* Of the last event, whosever it was where several report at once. */
 	u64 count;
 	u64 value;
 	u64 vm_id;
