@@ -60,7 +60,7 @@ emulator_command()
 		-device "virtio-9p-pci,fsdev=lab,mount_tag=lab"
 		-append "console=ttyS0 loglevel=5 log_buf_len=16M mitigations=off nokaslr tsc=reliable
 			random.trust_cpu=on no_timer_check audit=0 apparmor=0 rcupdate.rcu_expedited=1
-			oops=panic panic=-1 $APPEND")
+			oops=panic panic=-1 sysrq_always_enabled $APPEND")
 	COMMAND=("${COMMAND[@]//$'\n'/ }")
 	COMMAND=("${COMMAND[@]//$'\t'/}")
 	if [[ $ICOUNT ]]; then
@@ -70,5 +70,7 @@ emulator_command()
 		COMMAND+=(-serial mon:stdio)
 	else
 		COMMAND+=(-serial stdio)
+		# For "autopsy". The path of a socket has an end, at 108 bytes.
+		((${#RUN} > 90)) || COMMAND+=(-qmp "unix:$RUN/monitor,server=on,wait=off")
 	fi
 }
