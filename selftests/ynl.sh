@@ -37,13 +37,16 @@ cleanup()
 }
 trap cleanup EXIT
 
-# ynl [ARGUMENT...]: sets RC, and the files out and err.
+# ynl [ARGUMENT...]: sets RC, and the files out and err. The first call has the spec judged by the
+# kernel's schema, which is more than half of what a call costs.
+SCHEMA=(--schema "$HERE/ynl/genetlink-legacy.yaml")
 ynl()
 {
 	RC=0
 	python3 -B "$HERE/ynl/cli.py" --spec "$HERE/ynl/msrguard.yaml" \
-		--schema "$HERE/ynl/genetlink-legacy.yaml" --output-json "$@" \
+		"${SCHEMA[@]}" --output-json "$@" \
 		>"$WORK/out" 2>"$WORK/err" </dev/null || RC=$?
+	SCHEMA=(--no-schema)
 }
 
 say_more() { say_output; }
@@ -86,12 +89,15 @@ ok "with what each decided" json '[(r["reads"], r["writes"]) for r in d] == [(0,
 
 ynl --dump vm-get
 ok "vm-get without a VM" json 'd == []'
+denied=$(<"$SYS/stats/denied")
 "$GUEST" write 0x174 1 4000000000 >/dev/null 2>&1 &
 guest=$!
-until grep -q " $guest " "$SYS/vms/list"; do
+until [[ $(<"$SYS/stats/denied") != "$denied" ]]; do
 	kill -0 "$guest" || die "the guest does not start"
 	sleep 0.1
 done
+# It has done what it is for; a VM it stays.
+kill -STOP "$guest"
 ynl --dump vm-get
 ok "vm-get" ended 0
 ok "finds it" json 'len(d) == 1 and d[0]["pid"] == '"$guest"' and d[0]["vcpus"] == 1 and d[0]["denied"] > 0 and len(d[0]) == 16'
