@@ -7,8 +7,8 @@
 #include <fcntl.h>
 #include "lib/sharing.h"
 
-/* Each makes the kernel wait for some twenty grace periods; torture.c does more of them. */
-#define CYCLES		12
+/* Each makes the kernel wait for a dozen grace periods; torture.c does more of them. */
+#define CYCLES		8
 #define ROUNDS		5000
 /* Exits an access may cause on average: the host's timer ends guest mode now and then. */
 #define SLACK		0.01

@@ -274,19 +274,22 @@ static void detach(struct hook *hook)
 	hook->fentry = 0;
 }
 
-/* Detach the hooks of table rows @first to @last, wait until nobody is inside, free the filters. */
+/*
+ * Each detach ends with nobody on the way into a function of ours: unregistering the ops of a module
+ * waits for that, by Tasks RCU (ftrace_shutdown()).
+ */
 static void detach_rows(int first, int last)
 {
 	int i;
 
 	for (i = first; i <= last; i++)
 		detach(&hooks[i]);
-	/* Whoever was in a trampoline, before or after its C function, has left it ... */
-	synchronize_rcu_tasks();
-	/* ... or is in the C function, which may sleep ... */
-	synchronize_srcu(&mg_srcu);
-	/* ... or is on its way back from there through the trampoline. */
-	synchronize_rcu_tasks();
+}
+
+static void free_filters(int first, int last)
+{
+	int i;
+
 	for (i = first; i <= last; i++)
 		ftrace_free_filter(&hooks[i].ops);
 }
@@ -294,11 +297,18 @@ static void detach_rows(int first, int last)
 void mg_hooks_detach_trampolines(void)
 {
 	detach_rows(0, MG_NR_TRAMPOLINES - 1);
+	/* Whoever is in the C function, which may sleep, leaves it ... */
+	synchronize_srcu(&mg_srcu);
+	/* ... and is on the way back from there, through the trampoline. */
+	synchronize_rcu_tasks();
+	free_filters(0, MG_NR_TRAMPOLINES - 1);
 }
 
+/* An observer does not sleep, so ftrace has waited for its end. */
 void mg_hooks_detach_observers(void)
 {
 	detach_rows(MG_NR_TRAMPOLINES, MG_NR_HOOKS - 1);
+	free_filters(MG_NR_TRAMPOLINES, MG_NR_HOOKS - 1);
 }
 
 int mg_hooks_attach(bool want_direct)
