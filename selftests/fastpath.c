@@ -19,17 +19,21 @@
 
 static const struct way by_exit = { .access = guest_access, .origin = MSRGUARD_ORIGIN_EXIT };
 
-/* The hook's count of calls, by its purpose. */
-static uint64_t calls_of(const char *purpose)
+static struct hook_line hook_for(const char *purpose)
 {
 	struct hook_line hooks[MAX_HOOKS];
 	unsigned int nr = host_hooks(hooks);
 
 	for (unsigned int i = 0; i < nr; i++)
 		if (!strcmp(hooks[i].purpose, purpose))
-			return hooks[i].calls;
+			return hooks[i];
 	printf("# no hook is for %s\n", purpose);
 	abort();
+}
+
+static uint64_t calls_of(const char *purpose)
+{
+	return hook_for(purpose).calls;
 }
 
 FIXTURE(fastpath) {
@@ -54,12 +58,16 @@ FIXTURE_VARIANT_ADD(fastpath, x2apic_icr) {
 	.msr = MSR_X2APIC_ICR, .before = SEND(VECTOR_A), .value = SEND(VECTOR_B),
 };
 
-/* Why KVM takes no fast path here, or NULL if nothing is known to be in its way. */
+/*
+ * Why KVM takes no fast path here, or NULL if nothing is known to be in its way. What the hooked
+ * function is called says which KVM this is.
+ */
 static const char *whats_missing(uint32_t msr)
 {
 	if (!probe_is_intel() && !probe_vendor_param("nrips"))
 		return "NRIP save";
-	if (msr == MSR_TSC_DEADLINE && !probe_kvm_has("handle_fastpath_wrmsr") &&
+	if (msr == MSR_TSC_DEADLINE &&
+	    strcmp(hook_for("fastpath-write").function, "handle_fastpath_wrmsr") &&
 	    !(probe_is_intel() && probe_vendor_param("preemption_timer")))
 		return "VMX preemption timer, which this kernel wants for it";
 	return NULL;

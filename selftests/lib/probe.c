@@ -33,18 +33,6 @@ bool probe_vendor_param(const char *name)
 	return is_on;
 }
 
-bool probe_kvm_has(const char *function)
-{
-	char *symbols = host_read("/proc/kallsyms");
-	char line[128];
-	bool has;
-
-	snprintf(line, sizeof(line), " %s\t[kvm]", function);
-	has = symbols && strstr(symbols, line);
-	free(symbols);
-	return has;
-}
-
 double probe_exits(struct vcpu *vcpu, int op, uint32_t msr, uint64_t value)
 {
 	uint64_t few = guest_bench(vcpu, op, msr, value, ROUNDS / 10).exits;

@@ -28,9 +28,6 @@ bool probe_is_intel(void);
 /* A boolean parameter of the vendor module; false too if it has no such parameter. */
 bool probe_vendor_param(const char *name);
 
-/* Whether kvm.ko has a function, by /proc/kallsyms. */
-bool probe_kvm_has(const char *function);
-
 /* Exits that one access of the vCPU makes on average, from two loops of different lengths. */
 double probe_exits(struct vcpu *vcpu, int op, uint32_t msr, uint64_t value);
 #define PROBE_PASSED_THROUGH	0.02	/* the host's timer ends guest mode now and then */
