@@ -275,8 +275,8 @@ static void detach(struct hook *hook)
 }
 
 /*
- * Each detach ends with nobody on the way into a function of ours: unregistering the ops of a module
- * waits for that, by Tasks RCU (ftrace_shutdown()).
+ * Each detach ends with nobody on the way into a function of ours: unregister_ftrace_function(), which
+ * ends a direct call too, guarantees that (the kernel's trace/ftrace-uses.rst). It waits by Tasks RCU.
  */
 static void detach_rows(int first, int last)
 {
