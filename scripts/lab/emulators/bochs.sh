@@ -45,9 +45,6 @@ emulator_prepare()
 	# (MISC_ENABLE), so the kernel uses the one without the other. 6.1's memmove() then loses
 	# its check for short lengths, and the boot ends without a word.
 	[[ $KERNEL != 6.1 ]] || APPEND+=" clearcpuid=fsrm"
-	# A CPU that waits by MWAIT misses that another one writes what it monitors, now and then: a
-	# task that was woken on it then never runs. One that halts is woken by an interrupt.
-	((SMP == 1)) || APPEND+=" idle=halt"
 	# After an exit other than #DB, its VMRUN leaves the guest's pending single step to
 	# the host, which dies of it.
 	[[ $VENDOR != amd ]] ||
@@ -61,6 +58,9 @@ emulator_command()
 	local serial="mode=file, dev=$RUN/console.log"
 	rm -rf "$work"
 	mkdir -p "$work"
+	# A CPU that waits by MWAIT misses that another one writes what it monitors, now and then: a
+	# task that was woken on it then never runs. One that halts is woken by an interrupt.
+	((SMP == 1)) || APPEND+=" idle=halt"
 	[[ ! $INTERACTIVE ]] || serial="mode=term, dev=$work/terminal"
 	cat >"$work/bochsrc" <<-END
 		config_interface: textconfig
