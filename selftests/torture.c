@@ -320,9 +320,8 @@ static void expect_all_was_done(struct __test_metadata *_metadata, struct tortur
 {
 	/* With fewer cycles than a round has, most of it was not. */
 	bool whole = t->cycles >= NR_STEPS;
-	unsigned int level2 = 0;
-
 	struct doing sum = { 0 };
+	unsigned int level2 = 0;
 
 	for (unsigned int i = 0; i < NR_STEPS; i++) {
 		sum.times += done[i].times;
