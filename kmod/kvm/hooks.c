@@ -297,9 +297,9 @@ static void free_filters(int first, int last)
 void mg_hooks_detach_trampolines(void)
 {
 	detach_rows(0, MG_NR_TRAMPOLINES - 1);
-	/* Whoever is in the C function, which may sleep, leaves it ... */
+	/* Whoever is in a C function, which may sleep, leaves it ... */
 	synchronize_srcu(&mg_srcu);
-	/* ... and is on the way back from there, through the trampoline. */
+	/* ... and comes back through the rest of the trampoline. */
 	synchronize_rcu_tasks();
 	free_filters(0, MG_NR_TRAMPOLINES - 1);
 }

@@ -131,7 +131,9 @@ void mg_hooks_detach_trampolines(void);
 /**
  * mg_hooks_detach_observers - detach the hooks that watch vCPUs and VMs come and go
  *
- * Context: as mg_hooks_detach_trampolines().
+ * On return nobody is in an observer. Whoever else is under mg_srcu is not waited for.
+ *
+ * Context: may sleep. Does not return if ftrace has broken down, see above.
  */
 void mg_hooks_detach_observers(void);
 
